@@ -1,0 +1,330 @@
+"""One TOML file = one reproducible run, as frozen models that cannot exist wrong."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from mlstrat.errors import ConfigError
+
+Share = Annotated[float, Field(gt=0, le=1)]
+ShareOrZero = Annotated[float, Field(ge=0, lt=1)]
+Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a date such as 2021-10-01")]
+Grade = Literal["A", "B", "C", "D", "F"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DataConfig(_Section):
+    """Which bars, and how to read them."""
+
+    bars: str = "sample:BTCUSDT_1h"
+    symbol: str = ""
+    timeframe: str = ""
+    tz: str = ""
+    start: Date | None = None
+    end: Date | None = None
+
+
+class InstrumentConfig(_Section):
+    """Facts that replace the shipped ones; None keeps them."""
+
+    tick: Annotated[float, Field(gt=0)] | None = None
+    step: Annotated[float, Field(gt=0)] | None = None
+    min_notional: Annotated[float, Field(ge=0)] | None = None
+    fee_share: Annotated[float, Field(ge=0, lt=0.1)] | None = None
+    currency: str | None = None
+    bars_per_year: Annotated[float, Field(gt=0)] | None = None
+
+
+class FeaturesConfig(_Section):
+    """Which registered features feed the models; empty = every one of the chosen families."""
+
+    names: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+
+
+class LabelsConfig(_Section):
+    """What the models learn."""
+
+    target_periods: Annotated[int, Field(ge=1, le=1000)] = 5
+
+
+class SplitsConfig(_Section):
+    """The walk-forward schedule."""
+
+    scheme: Literal["rolling", "expanding"] = "rolling"
+    training_days: Annotated[int, Field(ge=10, le=10_000)] = 365
+    retrain: Literal["week", "month", "quarter", "year"] = "quarter"
+    start: Date | None = None
+    max_windows: Annotated[int, Field(ge=1)] | None = None
+    embargo_bars: Annotated[int, Field(ge=0)] = 5
+    calibration_share: Annotated[float, Field(ge=0.1, le=0.5)] = 0.3
+
+
+class ModelsConfig(_Section):
+    """Sizes of the three models; a profile fills what is not given."""
+
+    profile: Literal["full", "pine"] = "full"
+    bins: Annotated[int, Field(ge=2, le=63)] = 63
+    rf_n_estimators: Annotated[int, Field(ge=1, le=2000)] = 200
+    rf_max_depth: Annotated[int, Field(ge=1, le=20)] = 8
+    rf_min_samples_leaf: Annotated[int, Field(ge=1)] = 20
+    rf_max_leaves: Annotated[int, Field(ge=2)] | None = None
+    gb_n_estimators: Annotated[int, Field(ge=1, le=2000)] = 100
+    gb_max_leaves: Annotated[int, Field(ge=2, le=255)] = 15
+    gb_learning_rate: Share = 0.05
+    lstm_units: Annotated[int, Field(ge=1, le=256)] = 32
+    lstm_inputs: Annotated[int, Field(ge=1)] | None = None
+    lstm_epochs: Annotated[int, Field(ge=1, le=1000)] = 10
+    lstm_learning_rate: Share = 0.005
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_profile(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("profile") == "pine":
+            return {**PINE_PROFILE, **given}
+        return given
+
+
+# Sized so that twelve windows fit one Pine script: about 3,000 characters of model a window.
+PINE_PROFILE: dict[str, Any] = {
+    "bins": 15,
+    "rf_n_estimators": 16,
+    "rf_max_depth": 4,
+    "rf_min_samples_leaf": 100,
+    "rf_max_leaves": 8,
+    "gb_n_estimators": 12,
+    "gb_max_leaves": 6,
+    "gb_learning_rate": 0.1,
+    "lstm_units": 4,
+    "lstm_inputs": 8,
+    "lstm_epochs": 10,
+}
+
+
+class SentimentConfig(_Section):
+    """Where headlines come from and when they are known."""
+
+    source: str = "none"
+    scorer: Literal["vader"] = "vader"
+    latency_minutes: Annotated[float, Field(ge=0)] = 5.0
+    half_life_hours: Annotated[float, Field(gt=0)] = 12.0
+    window_hours: Annotated[float, Field(gt=0)] = 72.0
+    resolution: Literal["bar", "1d"] = "bar"
+
+
+class SignalsConfig(_Section):
+    """How predictions and sentiment become a side."""
+
+    ml_weight: Annotated[float, Field(gt=0, le=1)] = 0.6
+    sentiment_weight: Annotated[float, Field(ge=0, le=1)] = 0.4
+    threshold: Literal["auto"] | Annotated[float, Field(ge=0.5, lt=1)] = "auto"
+    direction: Literal["long", "short", "both"] = "both"
+    min_confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
+    min_grade: Grade = "F"
+
+
+class KellyConfig(_Section):
+    """How much to hold."""
+
+    multiplier: Share = 0.5
+    max_position: Share = 0.08
+    min_fraction: ShareOrZero = 0.001
+    basis: Literal["equity", "risk"] = "equity"
+    shrink: Literal["off", "standard", "strict"] = "standard"
+
+
+class StopsConfig(_Section):
+    """Where a trade ends, in ATR(14) of the deciding bar and in bars."""
+
+    atr: Annotated[float, Field(gt=0)] = 2.5
+    target_atr: Annotated[float, Field(gt=0)] = 3.5
+    max_bars: Annotated[int, Field(ge=1, le=10_000)] = 24
+
+
+class ExecutionConfig(_Section):
+    """Cash and costs beyond the instrument's fee."""
+
+    cash: Annotated[float, Field(gt=0)] = 10_000.0
+    slippage_ticks: Annotated[float, Field(ge=0)] = 0.0
+    gap_reserve: ShareOrZero = 0.01
+
+
+class BreakersConfig(_Section):
+    """Circuit breakers on equity; 0 turns one off."""
+
+    max_drawdown: ShareOrZero = 0.25
+    max_daily_loss: ShareOrZero = 0.05
+    max_losing_streak: Annotated[int, Field(ge=0)] = 0
+    cooldown_bars: Annotated[int, Field(ge=1)] = 24
+
+
+class RunConfig(_Section):
+    """Everything that determines a run."""
+
+    name: str = "run"
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 7
+    jobs: Annotated[int, Field(ge=1, le=256)] = 2
+    data: DataConfig = DataConfig()
+    instrument: InstrumentConfig = InstrumentConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    labels: LabelsConfig = LabelsConfig()
+    splits: SplitsConfig = SplitsConfig()
+    models: ModelsConfig = ModelsConfig()
+    sentiment: SentimentConfig = SentimentConfig()
+    signals: SignalsConfig = SignalsConfig()
+    kelly: KellyConfig = KellyConfig()
+    stops: StopsConfig = StopsConfig()
+    execution: ExecutionConfig = ExecutionConfig()
+    breakers: BreakersConfig = BreakersConfig()
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_plain(cls, name: str) -> str:
+        if not name or any(part in name for part in "/\\\n"):
+            raise ValueError("give a plain name, such as demo")
+        return name
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that can change a result; `name` and `jobs` cannot."""
+        content = self.model_dump(mode="json", exclude={"name", "jobs"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
+    """Read a run from a TOML file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The TOML file. Relative paths inside it are taken from its folder.
+    overrides : iterable of str
+        `section.key=value` pairs that replace what the file says; values are TOML, bare words are text.
+
+    Raises
+    ------
+    ConfigError
+        Unreadable file, unknown key, wrong type or impossible value; the message names file, key,
+        what was given, what is allowed and the nearest spelling.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{path} cannot be read ({reason}): give the path of a TOML run file.") from error
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML ({error}): mend that line.") from error
+    config = parse_config(with_overrides(content, overrides), str(path))
+    return _anchored(config, path.parent)
+
+
+def parse_config(content: Mapping[str, Any], origin: str = "the configuration") -> RunConfig:
+    """Validate a nested mapping; `origin` names it in error messages."""
+    try:
+        return RunConfig.model_validate(_tuples(content))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(origin, detail) for detail in error.errors())) from None
+
+
+def with_overrides(content: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Return a copy of the mapping with `section.key=value` pairs set."""
+    merged = json.loads(json.dumps(content, default=str))
+    for pair in overrides:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {pair!r} is not key=value: write for example kelly.shrink=strict.")
+        *parents, leaf = key.strip().split(".")
+        place = merged
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {pair!r}: {parent} is not a section; write section.key=value.")
+        place[leaf] = _value(text.strip())
+    return dict(merged)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _tuples(content: Any) -> Any:
+    """Turn lists into tuples and whole numbers stay numbers: strict models take no lists for tuples."""
+    if isinstance(content, Mapping):
+        return {key: _tuples(value) for key, value in content.items()}
+    return tuple(content) if isinstance(content, list) else content
+
+
+def _anchored(config: RunConfig, folder: Path) -> RunConfig:
+    data, sentiment = config.data, config.sentiment
+    bars = _resolve(data.bars, folder)
+    source = _resolve(sentiment.source, folder)
+    return config.model_copy(
+        update={
+            "data": data.model_copy(update={"bars": bars}),
+            "sentiment": sentiment.model_copy(update={"source": source}),
+        }
+    )
+
+
+def _resolve(text: str, folder: Path) -> str:
+    if text == "none" or text.startswith("sample:") or Path(text).is_absolute():
+        return text
+    return str(folder / text)
+
+
+def _sentence(origin: str, detail: Any) -> str:
+    path = [str(part) for part in detail["loc"] if str(part) not in _UNION_TAGS]
+    key = ".".join(path)
+    if detail["type"] == "extra_forbidden":
+        known = _keys(path[:-1])
+        close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean {'.'.join([*path[:-1], close[0]])}?" if close else ""
+        return f"{origin}: unknown key {key}; {hint or 'allowed here: ' + ', '.join(sorted(known)) + '.'}"
+    given = json.dumps(detail["input"], default=str)
+    return f"{origin}: {key} is {given}; {_allowed(detail)}."
+
+
+_UNION_TAGS = {"literal['auto']", "constrained-float", "float", "function-before"}
+
+
+def _allowed(detail: Any) -> str:
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "literal_error":
+            return f"give {context['expected']}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return "give a number " + str(detail["msg"]).removeprefix("Input should be ")
+        case "float_type" | "int_type" | "float_parsing" | "int_from_float":
+            return "give a " + ("number" if "float_t" in detail["type"] else "whole number")
+        case "string_type":
+            return 'give text in quotes, such as "BTCUSDT"'
+        case "string_pattern_mismatch":
+            return "give a date such as 2021-10-01"
+        case "model_type" | "model_attributes_type":
+            return "give a section with its own keys"
+        case _:
+            return str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+
+
+def _keys(path: list[str]) -> list[str]:
+    model: Any = RunConfig
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)

@@ -1,0 +1,73 @@
+"""Every error mlstrat raises on purpose. Each message is a sentence that ends with what to do.
+
+The command line prints the message alone and exits with the class's `exit_code`.
+"""
+
+
+class MlstratError(Exception):
+    """Base of all errors that a user can act on."""
+
+    exit_code = 1
+
+
+class ConfigError(MlstratError):
+    """A run configuration that cannot be used (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(MlstratError):
+    """Bars, headlines or decisions that cannot be used (exit code 3)."""
+
+    exit_code = 3
+
+
+class NotEnoughBarsError(DataError):
+    """Fewer bars than a step needs.
+
+    Parameters
+    ----------
+    have, need : int
+        Bars given and bars needed.
+    by : str
+        What needs them, as the subject of the sentence.
+    """
+
+    def __init__(self, have: int, need: int, by: str) -> None:
+        self.have, self.need, self.by = have, need, by
+        super().__init__(
+            f"{by} needs {need:,} bars but got {have:,}: "
+            f"load at least {need - have:,} earlier bars, or shorten what asks for them."
+        )
+
+
+class RunFolderError(MlstratError):
+    """An output folder that cannot be written, is locked, or holds another run (exit code 4)."""
+
+    exit_code = 4
+
+
+class MissingExtraError(MlstratError):
+    """An optional dependency that this step needs is not installed (exit code 5).
+
+    Parameters
+    ----------
+    extra : str
+        Name of the extra in `pip install "mlstrat[extra]"`.
+    package : str
+        The package whose import failed.
+    step : str
+        What needs it, as the subject of the sentence.
+    """
+
+    exit_code = 5
+
+    def __init__(self, extra: str, package: str, step: str) -> None:
+        self.extra, self.package, self.step = extra, package, step
+        super().__init__(f'{step} needs the package {package}: run `pip install "mlstrat[{extra}]"`.')
+
+
+class ModelError(MlstratError):
+    """A model that cannot be fitted, stored or loaded (exit code 6)."""
+
+    exit_code = 6

@@ -1,0 +1,176 @@
+"""Execution by the numba kernel: the fastest of the engines and the one the others are compared with."""
+
+import numpy as np
+
+from mlstrat.arrays import FloatArray, IntArray, SideArray, njit
+from mlstrat.data.bars import Bars
+from mlstrat.errors import DataError
+from mlstrat.execution.rule import (
+    breaker_start,
+    breaker_step,
+    breaker_trade,
+    entry_price,
+    payable,
+    step_bar,
+    units_for,
+)
+from mlstrat.execution.types import FEE, OPEN, SLIP, TICK, Decisions, Result, RiskRules, Trades
+
+# Columns of the kernel's trade rows.
+_SIGNAL, _ENTRY, _EXIT, _SIDE, _UNITS, _BUY, _SELL, _COMMISSION, _PROFIT, _REASON = range(10)
+# Counters.
+_CANCELLED, _SENT, _BLOCKED, _ZERO = range(4)
+
+
+def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
+    """Execute decisions on bars by the one execution rule.
+
+    Parameters
+    ----------
+    bars : Bars
+        The bars decided on; a decision at bar t fills at the open of bar t + 1.
+    decisions : Decisions
+        One candidate a bar, aligned with `bars`.
+    rules : RiskRules
+        Cash, costs, grids and breakers.
+
+    Returns
+    -------
+    Result
+        Trades and equity; a trade open at the last bar is marked to its close, never dropped.
+
+    Raises
+    ------
+    DataError
+        The decisions are not aligned with the bars.
+    """
+    check_aligned(bars, decisions)
+    rows, equity, counts = _simulate(
+        bars.matrix,
+        float(bars.timeframe.seconds),
+        decisions.side,
+        decisions.fraction,
+        decisions.units,
+        decisions.stop,
+        decisions.target,
+        decisions.max_bars,
+        rules.as_row(),
+    )
+    return Result(
+        symbol=bars.symbol,
+        time=bars.time,
+        equity=equity,
+        trades=_trades(rows),
+        cancelled=int(counts[_CANCELLED]),
+        sent=int(counts[_SENT]),
+        blocked=int(counts[_BLOCKED]),
+        zero_units=int(counts[_ZERO]),
+        rules=rules,
+    )
+
+
+def check_aligned(bars: Bars, decisions: Decisions) -> None:
+    """Raise DataError unless there is one decision a bar, at the same times."""
+    if len(bars) != len(decisions) or not np.array_equal(bars.time, decisions.time):
+        raise DataError(
+            f"decisions of {decisions.symbol} ({len(decisions):,} rows) do not match the bars of "
+            f"{bars.symbol} ({len(bars):,} rows): decide on the same bars that you execute on."
+        )
+
+
+def _trades(rows: FloatArray) -> Trades:
+    whole, side = np.int64, np.int8
+    return Trades(
+        signal_bar=rows[:, _SIGNAL].astype(whole),
+        entry_bar=rows[:, _ENTRY].astype(whole),
+        exit_bar=rows[:, _EXIT].astype(whole),
+        side=rows[:, _SIDE].astype(side),
+        units=rows[:, _UNITS].copy(),
+        entry_price=rows[:, _BUY].copy(),
+        exit_price=rows[:, _SELL].copy(),
+        commission=rows[:, _COMMISSION].copy(),
+        profit=rows[:, _PROFIT].copy(),
+        reason=rows[:, _REASON].astype(side),
+    )
+
+
+@njit
+def _record(
+    row: FloatArray,
+    signal: int,
+    entry: int,
+    exit_: int,
+    held: int,
+    quantity: float,
+    paid: float,
+    price: float,
+    fees: float,
+    reason: int,
+) -> float:
+    row[_SIGNAL], row[_ENTRY], row[_EXIT], row[_SIDE] = signal, entry, exit_, held
+    row[_UNITS], row[_BUY], row[_SELL] = quantity, paid, price
+    row[_COMMISSION], row[_REASON] = fees, reason
+    row[_PROFIT] = held * quantity * (price - paid) - fees
+    return float(row[_PROFIT])
+
+
+@njit
+def _simulate(
+    bars: FloatArray,
+    bar_seconds: float,
+    side: SideArray,
+    fraction: FloatArray,
+    units: FloatArray,
+    stop: FloatArray,
+    target: FloatArray,
+    max_bars: IntArray,
+    rules: FloatArray,
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    n = len(bars)
+    rows = np.zeros((n, 10))
+    equity = np.empty(n)
+    counts = np.zeros(4, np.int64)
+    breakers = breaker_start(rules)
+    slip = rules[SLIP] * rules[TICK]
+    fee = rules[FEE]
+    cash = rules[0]
+    n_trades = 0
+    signal, entry, held = -1, -1, 0
+    quantity, paid, order = 0.0, 0.0, 0.0
+    for t in range(n):
+        open_, high, low, close = bars[t, 0], bars[t, 1], bars[t, 2], bars[t, 3]
+        if order > 0.0:
+            price = entry_price(side[signal], open_, rules)
+            if payable(side[signal], order, price, cash, rules):
+                held, quantity, paid, entry = int(side[signal]), order, price, t
+                cash -= quantity * paid * (held + fee)
+            else:
+                counts[_CANCELLED] += 1
+            order = 0.0
+        if held != 0:
+            due = max_bars[signal] > 0 and t > signal + max_bars[signal]
+            reason, price = step_bar(held, stop[signal], target[signal], due, open_, high, low, slip)
+            if reason != OPEN:
+                cash += quantity * price * (held - fee)
+                fees = quantity * (paid + price) * fee
+                profit = _record(rows[n_trades], signal, entry, t, held, quantity, paid, price, fees, reason)
+                n_trades += 1
+                breaker_trade(breakers, profit)
+                held = 0
+        equity[t] = cash + held * quantity * close
+        if held == 0:
+            allowed = breaker_step(breakers, t, bars[t, 5] + bar_seconds, cash, rules)
+            if side[t] != 0:
+                counts[_SENT] += 1
+                if not allowed:
+                    counts[_BLOCKED] += 1
+                    continue
+                order = units_for(cash, close, fraction[t], units[t], rules)
+                if order == 0.0:
+                    counts[_ZERO] += 1
+                signal = t
+    if held != 0:
+        mark, fees = bars[n - 1, 3], quantity * paid * fee
+        _record(rows[n_trades], signal, entry, n - 1, held, quantity, paid, mark, fees, OPEN)
+        n_trades += 1
+    return rows[:n_trades].copy(), equity, counts

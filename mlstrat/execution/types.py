@@ -1,0 +1,271 @@
+"""Value types of execution: what is decided, under which rules, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlstrat.arrays import FloatArray, IntArray, SideArray, TimeArray
+from mlstrat.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONG, FLAT, SHORT = 1, 0, -1
+SIDE_NAMES = {LONG: "long", SHORT: "short", FLAT: "flat"}
+
+# Why a trade ended, as stored in orders and trades.
+OPEN, STOP, TARGET, TIME = 0, 1, 2, 3
+REASON_NAMES = {OPEN: "open", STOP: "stop", TARGET: "target", TIME: "time"}
+
+TRADE_COLUMNS = (
+    "symbol",
+    "side",
+    "units",
+    "entry_time",
+    "exit_time",
+    "entry_price",
+    "exit_price",
+    "commission",
+    "profit",
+    "reason",
+)
+
+
+@dataclass(frozen=True)
+class RiskRules:
+    """Everything besides the decisions that execution needs. Immutable for a run.
+
+    Parameters
+    ----------
+    cash : float
+        Starting equity, in quote currency.
+    fee_share : float
+        Commission of one fill as a share of its value; charged on entry and on exit.
+    tick, step : float
+        Price and quantity grids of the instrument.
+    min_notional : float
+        Orders worth less than this at the deciding close are not sent, in quote currency.
+    slippage_ticks : float
+        Ticks lost on market and stop fills; none on targets.
+    gap_reserve : float
+        Share of an order's value kept in cash, so that the open of the next bar can be paid.
+    max_drawdown : float
+        Entries pause when cash falls this share below its peak; 0 = never.
+    max_daily_loss : float
+        Entries pause when cash falls this share below its value at the day's start (UTC); 0 = never.
+    max_losing_streak : int
+        Entries pause after so many losing trades in a row; 0 = never.
+    cooldown_bars : int
+        Bars for which entries pause once a breaker opens.
+    """
+
+    cash: float = 10_000.0
+    fee_share: float = 0.0
+    tick: float = 0.01
+    step: float = 0.00001
+    min_notional: float = 0.0
+    slippage_ticks: float = 0.0
+    gap_reserve: float = 0.01
+    max_drawdown: float = 0.0
+    max_daily_loss: float = 0.0
+    max_losing_streak: int = 0
+    cooldown_bars: int = 24
+
+    def as_row(self) -> FloatArray:
+        """Return the rules as the flat row of numbers that the compiled functions take."""
+        return np.array(
+            [
+                self.cash,
+                self.fee_share,
+                self.tick,
+                self.step,
+                self.min_notional,
+                self.slippage_ticks,
+                self.gap_reserve,
+                self.max_drawdown,
+                self.max_daily_loss,
+                self.max_losing_streak,
+                self.cooldown_bars,
+            ],
+            np.float64,
+        )
+
+
+# Positions in the row above.
+CASH, FEE, TICK, STEP, MIN_NOTIONAL, SLIP, RESERVE, MAX_DD, MAX_DAY, MAX_STREAK, COOLDOWN = range(11)
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """One candidate trade a bar, made at its close *as if flat* from what was known at that close.
+
+    Parameters
+    ----------
+    symbol : str
+        Name of the instrument.
+    time : (n_bars,) datetime64[ns]
+        Open time of the deciding bar, UTC.
+    side : (n_bars,) int8
+        1 long, -1 short, 0 no trade.
+    fraction : (n_bars,) float64
+        Share of equity to hold, in [0, 1].
+    units : (n_bars,) float64
+        Quantity, where the decision gives it itself; NaN = from `fraction`.
+    stop, target : (n_bars,) float64
+        Prices on the tick grid; NaN where there is no trade.
+    max_bars : (n_bars,) int64
+        N of the time exit: requested at the close of bar (deciding bar + N); 0 = none.
+    stage : (n_bars,) int8
+        How far each bar came through the funnel (see `mlstrat.signals.funnel`).
+    quality : (n_bars,) float64
+        Signal quality, 0 to 100; NaN where there is no signal.
+
+    Raises
+    ------
+    DataError
+        Columns of different lengths, a fraction outside [0, 1], or a stop on the wrong side.
+    """
+
+    symbol: str
+    time: TimeArray
+    side: SideArray
+    fraction: FloatArray
+    units: FloatArray
+    stop: FloatArray
+    target: FloatArray
+    max_bars: IntArray
+    stage: SideArray
+    quality: FloatArray
+
+    def __post_init__(self) -> None:
+        n = len(self.time)
+        for name in ("side", "fraction", "units", "stop", "target", "max_bars", "stage", "quality"):
+            column = getattr(self, name)
+            if column.shape != (n,):
+                raise DataError(
+                    f"decisions.{name} has shape {column.shape}, time has ({n},): give equal lengths."
+                )
+            column.setflags(write=False)
+        trading = self.side != FLAT
+        bad = trading & ~((self.fraction >= 0) & (self.fraction <= 1))
+        self._refuse(bad, "has a fraction outside [0, 1]", "give a share of equity")
+        crossed = trading & ((self.target - self.stop) * self.side <= 0)
+        self._refuse(crossed, "has its stop beyond its target", "a long's stop lies below its target")
+
+    def _refuse(self, bad: np.ndarray, what: str, remedy: str) -> None:
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise DataError(f"decision {row} of {self.symbol} ({self.time[row]}) {what}: {remedy}.")
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the decisions as a DataFrame, one row a bar."""
+        import pandas as pd
+
+        columns = {
+            name: getattr(self, name)
+            for name in ("side", "fraction", "units", "stop", "target", "max_bars", "stage", "quality")
+        }
+        frame = pd.DataFrame(columns, index=pd.DatetimeIndex(self.time, tz="UTC", name="time"))
+        frame.insert(0, "symbol", self.symbol)
+        return frame
+
+
+@dataclass(frozen=True, eq=False)
+class Trades:
+    """Closed and open trades, in order of entry; one entry an array element.
+
+    `entry_bar` and `exit_bar` index the bars; `exit_bar` is the last bar where `reason` is OPEN, and
+    `exit_price` is then its close (marked, not filled). `commission` and `profit` (net of it) are in
+    quote currency; an open trade has paid its entry commission only.
+    """
+
+    signal_bar: IntArray
+    entry_bar: IntArray
+    exit_bar: IntArray
+    side: SideArray
+    units: FloatArray
+    entry_price: FloatArray
+    exit_price: FloatArray
+    commission: FloatArray
+    profit: FloatArray
+    reason: SideArray
+
+    def __len__(self) -> int:
+        return len(self.side)
+
+    @property
+    def closed(self) -> np.ndarray:
+        """(n_trades,) bool: whether each trade has ended."""
+        return np.asarray(self.reason != OPEN)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What execution made of the decisions: the same in every engine.
+
+    Parameters
+    ----------
+    symbol : str
+        Name of the instrument.
+    time : (n_bars,) datetime64[ns]
+        Open time of each bar, UTC.
+    equity : (n_bars,) float64
+        Cash plus the open position at the close, after all commissions paid, in quote currency.
+    trades : Trades
+        Every trade, the open one included.
+    cancelled : int
+        Entries that the next open made too dear to pay, so that they were cancelled.
+    sent, blocked, zero_units : int
+        Candidates seen while flat, those a breaker stopped, and those whose quantity rounded to 0.
+    rules : RiskRules
+        The rules it ran under.
+    engine : str
+        Which engine ran it.
+    """
+
+    symbol: str
+    time: TimeArray
+    equity: FloatArray
+    trades: Trades
+    cancelled: int
+    sent: int
+    blocked: int
+    zero_units: int
+    rules: RiskRules
+    engine: str = "kernel"
+    _cache: dict[str, FloatArray] = field(default_factory=dict, repr=False)
+
+    @property
+    def returns(self) -> FloatArray:
+        """(n_bars,) float64: simple return of equity over each bar; the first is from starting cash."""
+        if "returns" not in self._cache:
+            before = np.r_[self.rules.cash, self.equity[:-1]]
+            self._cache["returns"] = self.equity / before - 1.0
+        return self._cache["returns"]
+
+    def trades_frame(self) -> pd.DataFrame:
+        """Return the trades with the columns of `trades.csv`, times as UTC open times of the filling bars."""
+        import pandas as pd
+
+        t = self.trades
+        return pd.DataFrame(
+            {
+                "symbol": self.symbol,
+                "side": [SIDE_NAMES[int(side)] for side in t.side],
+                "units": t.units,
+                "entry_time": pd.DatetimeIndex(self.time[t.entry_bar], tz="UTC"),
+                "exit_time": pd.DatetimeIndex(self.time[t.exit_bar], tz="UTC"),
+                "entry_price": t.entry_price,
+                "exit_price": t.exit_price,
+                "commission": t.commission,
+                "profit": t.profit,
+                "reason": [REASON_NAMES[int(reason)] for reason in t.reason],
+            },
+            columns=list(TRADE_COLUMNS),
+        )

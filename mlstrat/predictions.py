@@ -1,0 +1,122 @@
+"""`Predictions`: what the walk-forward says about each bar, out of sample only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlstrat.arrays import BoolArray, FloatArray, IntArray, TimeArray
+from mlstrat.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VOTES = ("forest", "boosting", "lstm")
+PER_SIDE = ("win_prob", "win_se", "payoff", "threshold")
+_PLAIN = ("prob_up", "magnitude", "score")
+
+
+@dataclass(frozen=True)
+class Window:
+    """One walk-forward window: what its model was fitted on and for which bars it speaks.
+
+    Times are UTC. `cut` is when the model was fitted: no label resolved after `cut` less the embargo
+    trained it. `purged` counts the bars known at the cut whose label was not yet resolved, and
+    `purged_inner` those removed between the inner training part and the calibration tail.
+    """
+
+    fold: int
+    train_from: np.datetime64
+    cut: np.datetime64
+    valid_from: np.datetime64
+    valid_to: np.datetime64
+    n_train: int
+    n_calibration: int
+    purged: int
+    purged_inner: int
+    base_rate: float
+    model_sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One row a bar; NaN (fold -1) where no out-of-sample model speaks.
+
+    Parameters
+    ----------
+    symbol : str
+        Name of the instrument.
+    time : (n_bars,) datetime64[ns]
+        Open time of the bar, UTC. The prediction is made at its close.
+    prob_up : (n_bars,) float64
+        Calibrated probability that the price rises from the next open over `target_periods` bars.
+    magnitude : (n_bars,) float64
+        Expected simple return over the same bars.
+    votes : (n_bars, 3) float64
+        The forest's probability, the booster's and the LSTM's return (`VOTES`), before stacking.
+    score : (n_bars,) float64
+        `prob_up` blended with what sentiment was known; it chooses the side.
+    win_prob, win_se : (n_bars, 2) float64
+        Probability that a long / short trade taken here ends in profit after costs, and the standard
+        error of its logit.
+    payoff : (n_bars, 2) float64
+        Mean net win over mean net loss of such trades in the calibration tail.
+    threshold : (n_bars, 2) float64
+        A long needs score >= the first, a short needs score <= the second; NaN = never.
+    fold : (n_bars,) int64
+        Index of the window that speaks, -1 for none.
+    windows : tuple of Window
+        One for each fold, in order.
+    """
+
+    symbol: str
+    time: TimeArray
+    prob_up: FloatArray
+    magnitude: FloatArray
+    votes: FloatArray
+    score: FloatArray
+    win_prob: FloatArray
+    win_se: FloatArray
+    payoff: FloatArray
+    threshold: FloatArray
+    fold: IntArray
+    windows: tuple[Window, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.time)
+        for column in fields(self):
+            value = getattr(self, column.name)
+            if isinstance(value, np.ndarray):
+                if len(value) != n:
+                    raise DataError(f"predictions.{column.name} has {len(value):,} rows for {n:,} bars.")
+                value.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def known(self) -> BoolArray:
+        """(n_bars,) bool: whether an out-of-sample model speaks."""
+        return np.asarray(self.fold >= 0)
+
+    @property
+    def confidence(self) -> FloatArray:
+        """(n_bars,) float64: calibrated probability that the predicted direction is right."""
+        return np.maximum(self.prob_up, 1.0 - self.prob_up)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a bar, per-side columns as `win_prob_long`, `win_prob_short` and so on."""
+        import pandas as pd
+
+        columns: dict[str, object] = {name: getattr(self, name) for name in _PLAIN}
+        columns["confidence"] = self.confidence
+        columns |= {f"vote_{name}": self.votes[:, i] for i, name in enumerate(VOTES)}
+        for name in PER_SIDE:
+            columns[f"{name}_long"] = getattr(self, name)[:, 0]
+            columns[f"{name}_short"] = getattr(self, name)[:, 1]
+        columns["fold"] = self.fold
+        frame = pd.DataFrame(columns, index=pd.DatetimeIndex(self.time, tz="UTC", name="time"))
+        frame.insert(0, "symbol", self.symbol)
+        return frame
