@@ -43,6 +43,18 @@ class Funnel:
 
 def funnel_of(decisions: Decisions, result: Result) -> Funnel:
     """Count how far the bars of a run came."""
-    passed = [int(np.sum(decisions.stage >= stage)) for stage in range(QUALITY + 1)]
+    def reached(stage: int) -> int:
+        return int(np.sum(decisions.stage >= stage))
+
     allowed = result.sent - result.blocked
-    return Funnel(*passed, result.sent, allowed, allowed - result.zero_units, len(result.trades))
+    return Funnel(
+        bars=len(decisions),
+        predicted=reached(PREDICTED),
+        above_threshold=reached(THRESHOLD),
+        positive_kelly=reached(KELLY),
+        quality=reached(QUALITY),
+        flat=result.sent,
+        breaker=allowed,
+        quantity=allowed - result.zero_units,
+        trades=len(result.trades),
+    )
