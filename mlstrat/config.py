@@ -7,6 +7,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -195,11 +196,15 @@ class RunConfig(_Section):
             raise ValueError("give a plain name, such as demo")
         return name
 
+    def result_content(self) -> dict[str, Any]:
+        """Return the settings that can change a result: not the name, the jobs, nor where files lie."""
+        elsewhere = {"data": {"bars"}, "sentiment": {"source"}}
+        return self.model_dump(mode="json", exclude={"name": True, "jobs": True, **elsewhere})
+
     @property
     def sha256(self) -> str:
-        """Hash of everything that can change a result; `name` and `jobs` cannot."""
-        content = self.model_dump(mode="json", exclude={"name", "jobs"})
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        """Hash of everything in the configuration that can change a result."""
+        return hashlib.sha256(json.dumps(self.result_content(), sort_keys=True).encode()).hexdigest()
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
@@ -235,7 +240,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
 def parse_config(content: Mapping[str, Any], origin: str = "the configuration") -> RunConfig:
     """Validate a nested mapping; `origin` names it in error messages."""
     try:
-        return RunConfig.model_validate(_tuples(content))
+        return RunConfig.model_validate(_plain(content))
     except ValidationError as error:
         raise ConfigError("\n".join(_sentence(origin, detail) for detail in error.errors())) from None
 
@@ -264,10 +269,12 @@ def _value(text: str) -> Any:
         return text
 
 
-def _tuples(content: Any) -> Any:
-    """Turn lists into tuples and whole numbers stay numbers: strict models take no lists for tuples."""
+def _plain(content: Any) -> Any:
+    """Turn what TOML reads into what the strict models take: lists into tuples, dates into text."""
     if isinstance(content, Mapping):
-        return {key: _tuples(value) for key, value in content.items()}
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, date):
+        return content.isoformat()
     return tuple(content) if isinstance(content, list) else content
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlstrat.arrays import FloatArray, TimeArray, read_only
+from mlstrat.arrays import BoolArray, FloatArray, TimeArray, read_only
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import DataError
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
+
+
+class RowError(DataError):
+    """A row that cannot be a bar.
+
+    Parameters
+    ----------
+    row : int
+        0-based data row of the source.
+    where : str
+        What the row belongs to, with its time and values where they are known.
+    what : str
+        The defect, as the predicate of the sentence.
+    remedy : str
+        What to do.
+    """
+
+    def __init__(self, row: int, where: str, what: str, remedy: str) -> None:
+        self.row, self.where, self.what, self.remedy = row, where, what, remedy
+        super().__init__(f"row {row} of {where} {what}: {remedy}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +60,8 @@ class Bars:
         Length of a bar. Missing bars (outages) are allowed and are never filled.
     instrument : Instrument
         Tick, step, fee and the other facts of the symbol.
+    notes : tuple of str
+        Sentences about what reading had to infer or to drop; no part of the identity of the data.
 
     Raises
     ------
@@ -55,12 +78,14 @@ class Bars:
     symbol: str
     timeframe: Timeframe
     instrument: Instrument
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time", read_only(np.asarray(self.time, "datetime64[ns]")))
         for name in COLUMNS:
             object.__setattr__(self, name, read_only(np.asarray(getattr(self, name), np.float64)))
-        _check(self)
+        for defect in defects(self):
+            raise defect
 
     def __len__(self) -> int:
         return len(self.time)
@@ -122,46 +147,61 @@ class Bars:
         return pd.DataFrame({name: getattr(self, name) for name in COLUMNS}, index=index)
 
 
-def _check(bars: Bars) -> None:
+def defects(bars: Any) -> Iterator[DataError]:
+    """Yield each law of a bar that the columns break, one error a law, most basic law first.
+
+    `bars` needs the attributes of `Bars` but not their truth, so that a source can be described in full
+    before it is refused.
+    """
     n = len(bars.time)
     if n == 0:
-        raise DataError(f"{bars.symbol} has no bars: check the file and the dates asked for.")
+        yield DataError(f"{bars.symbol} has no bars: check the file and the dates asked for.")
+        return
     for name in COLUMNS:
-        column = getattr(bars, name)
-        if column.shape != (n,):
-            raise DataError(f"{name} has shape {column.shape}, time has ({n},): give columns of one length.")
-    if np.isnat(bars.time).any():
-        _refuse(bars, np.isnat(bars.time), "has no time", "drop the row or give its open time")
-    step = np.diff(bars.time)
-    if (step == np.timedelta64(0)).any():
-        repeated = np.r_[False, step == np.timedelta64(0)]
-        _refuse(bars, repeated, "repeats the time of the row before", "keep one row a bar")
-    if (step < np.timedelta64(0)).any():
-        _refuse(
-            bars, np.r_[False, step < np.timedelta64(0)], "is earlier than the row before", "sort by time"
+        shape = getattr(bars, name).shape
+        if shape != (n,):
+            yield DataError(f"{name} has shape {shape}, time has ({n},): give columns of one length.")
+            return
+    for bad, what, remedy in (*_time_laws(bars), *_value_laws(bars)):
+        if bad.any():
+            yield _row_error(bars, bad, what, remedy)
+
+
+def _time_laws(bars: Any) -> Iterator[tuple[BoolArray, str, str]]:
+    step = np.r_[bars.timeframe.delta, np.diff(bars.time)]
+    zero = np.timedelta64(0)
+    yield np.isnat(bars.time), "has no time", "drop the row or give its open time"
+    yield step == zero, "repeats the time of the row before", "keep one row a bar"
+    yield step < zero, "is earlier than the row before", "sort by time"
+    closer = (step > zero) & (step < bars.timeframe.delta)
+    yield closer, f"follows sooner than one {bars.timeframe}", "give the right timeframe"
+
+
+def _value_laws(bars: Any) -> Iterator[tuple[BoolArray, str, str]]:
+    for name in COLUMNS:
+        yield (
+            ~np.isfinite(getattr(bars, name)),
+            f"has a {name} that is not a finite number",
+            "repair or drop it",
         )
-    if n > 1 and (step < bars.timeframe.delta).any():
-        closer = np.r_[False, step < bars.timeframe.delta]
-        _refuse(bars, closer, f"follows sooner than one {bars.timeframe}", "give the right timeframe")
-    for name in COLUMNS:
-        column = getattr(bars, name)
-        _refuse(bars, ~np.isfinite(column), f"has a {name} that is not a finite number", "repair or drop it")
     for name in PRICES:
-        bad = getattr(bars, name) <= 0
-        _refuse(bars, bad, f"has a {name} of zero or less", "repair the price or drop the row")
-    _refuse(bars, bars.volume < 0, "has a negative volume", "repair it or drop the row")
+        yield getattr(bars, name) <= 0, f"has a {name} of zero or less", "repair the price or drop the row"
+    yield bars.volume < 0, "has a negative volume", "repair it or drop the row"
     top = np.maximum(bars.open, bars.close)
     bottom = np.minimum(bars.open, bars.close)
-    _refuse(bars, bars.high < top, "has a high below its open or close", "repair the high or drop the row")
-    _refuse(bars, bars.low > bottom, "has a low above its open or close", "repair the low or drop the row")
+    yield bars.high < top, "has a high below its open or close", "repair the high or drop the row"
+    yield bars.low > bottom, "has a low above its open or close", "repair the low or drop the row"
 
 
-def _refuse(bars: Bars, bad: np.ndarray, what: str, remedy: str) -> None:
-    if not bad.any():
-        return
+def count_of(bad: BoolArray) -> str:
+    """Return how many rows share a defect, and where the second one is, to stand behind its sentence."""
+    rows = np.flatnonzero(bad)
+    following = f"; the next is row {rows[1]}" if len(rows) > 1 else ""
+    return f" (rows with this defect: {len(rows):,}{following})"
+
+
+def _row_error(bars: Any, bad: BoolArray, what: str, remedy: str) -> RowError:
     row = int(np.argmax(bad))
-    values = ", ".join(f"{name} {getattr(bars, name)[row]:g}" for name in COLUMNS)
-    raise DataError(
-        f"row {row} of {bars.symbol} ({bars.time[row]}: {values}) {what}"
-        f" (rows with this defect: {int(bad.sum()):,}): {remedy}."
-    )
+    values = ", ".join(f"{name} {getattr(bars, name)[row]:.10g}" for name in COLUMNS)
+    where = f"{bars.symbol} ({np.datetime_as_string(bars.time[row], 'm')}: {values})"
+    return RowError(row, where, what + count_of(bad), remedy)

@@ -192,3 +192,13 @@ def breaker_step(state: FloatArray, bar: int, close_seconds: float, cash: float,
     state[DAY_START] = cash
     state[STREAK] = 0.0
     return False
+
+
+@njit
+def bracket(
+    side: int, close: float, atr: float, stop_atr: float, target_atr: float, tick: float
+) -> tuple[float, float]:
+    """Return stop and target of a trade decided at this close, so many ATR away, on the tick grid (3)."""
+    stop = round_to_tick(close - side * stop_atr * atr, tick)
+    target = round_to_tick(close + side * target_atr * atr, tick)
+    return stop, target

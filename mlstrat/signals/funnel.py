@@ -43,6 +43,7 @@ class Funnel:
 
 def funnel_of(decisions: Decisions, result: Result) -> Funnel:
     """Count how far the bars of a run came."""
+
     def reached(stage: int) -> int:
         return int(np.sum(decisions.stage >= stage))
 

@@ -1,0 +1,111 @@
+"""`MLStrategy`: predictions, or decisions made from them, as a Backtrader strategy."""
+
+from typing import Any
+
+import numpy as np
+
+from mlstrat.config import RunConfig
+from mlstrat.data.bars import Bars
+from mlstrat.engines.on_backtrader.advisor import Advisor, PrecomputedAdvisor
+from mlstrat.engines.on_backtrader.decision_strategy import DecisionStrategy
+from mlstrat.engines.on_backtrader.feed import BarsFeed
+from mlstrat.errors import ConfigError, DataError
+from mlstrat.execution.kernel import check_aligned
+from mlstrat.execution.types import Decisions
+
+
+class MLStrategy(DecisionStrategy):
+    """Executes predictions, or decisions already made from them.
+
+    Parameters
+    ----------
+    predictions : Predictions, optional
+        Out-of-sample predictions for the feed's bars.
+    mood : SentimentSeries, optional
+        Sentiment as it was known at each bar; default: none was.
+    config : RunConfig, optional
+        How predictions become decisions; default `RunConfig()`. In `cerebro.optstrategy` write
+        `config=[config]`, since Backtrader takes every iterable as values to try.
+    threshold : float, optional
+        Entry threshold in [0.5, 1) in place of the configured one, so that
+        `cerebro.optstrategy(MLStrategy, threshold=[0.55, 0.6], ...)` works.
+    decisions : Decisions, optional
+        Decisions already made for the feed's bars; they win over predictions.
+    rules : RiskRules, optional
+        As in `DecisionStrategy`.
+    """
+
+    params: Any = (
+        ("predictions", None),
+        ("mood", None),
+        ("config", None),
+        ("threshold", None),
+        ("decisions", None),
+    )
+
+    def make_advisor(self) -> Advisor:
+        """Return the given decisions, or those made of the predictions.
+
+        Raises
+        ------
+        ConfigError
+            Neither decisions nor predictions, a bad threshold or config, or predictions without `BarsFeed`.
+        DataError
+            Decisions, predictions or mood that are not those of the feed's bars.
+        """
+        decisions: Decisions | None = self.p.decisions
+        if decisions is not None and self.p.threshold is not None:
+            raise ConfigError(
+                "MLStrategy was given a threshold with decisions already made: give the predictions instead."
+            )
+        if decisions is None:
+            decisions = _decide(self.data, self.p)
+        if isinstance(self.data, BarsFeed):
+            check_aligned(self.data.bars, decisions)
+        return PrecomputedAdvisor(decisions)
+
+
+def _decide(data: Any, params: Any) -> Decisions:
+    from mlstrat.features.matrix import build
+    from mlstrat.sentiment.align import neutral
+    from mlstrat.signals.decide import decide
+
+    if params.predictions is None:
+        raise ConfigError("MLStrategy has nothing to trade on: give it predictions or decisions.")
+    bars, config = _bars_of(data), _config(params)
+    mood = neutral(bars) if params.mood is None else params.mood
+    for name, table in (("predictions", params.predictions), ("mood", mood)):
+        if not np.array_equal(table.time, bars.time):
+            raise DataError(
+                f"{name} of {len(table):,} rows do not match the feed's {len(bars):,} bars: "
+                "make them of the bars that you feed."
+            )
+    atr_px = build(bars, ("atr_px",)).column("atr_px")
+    return decide(bars, params.predictions, mood, atr_px, config)
+
+
+def _bars_of(data: Any) -> Bars:
+    if not isinstance(data, BarsFeed):
+        raise ConfigError(
+            f"MLStrategy decides on bars, and {type(data).__name__} holds none: "
+            "feed BarsFeed(dataname=bars), or give the decisions."
+        )
+    return data.bars
+
+
+def _config(params: Any) -> RunConfig:
+    config = RunConfig() if params.config is None else params.config
+    if not isinstance(config, RunConfig):
+        raise ConfigError(
+            f"MLStrategy was given {type(config).__name__} as config: give a RunConfig; "
+            "in cerebro.optstrategy write config=[config]."
+        )
+    if params.threshold is None:
+        return config
+    threshold = float(params.threshold)
+    if not 0.5 <= threshold < 1.0:
+        raise ConfigError(
+            f"MLStrategy's threshold is {threshold:g}; give a number in [0.5, 1), such as 0.55."
+        )
+    signals = config.signals.model_copy(update={"threshold": threshold})
+    return config.model_copy(update={"signals": signals})

@@ -1,0 +1,155 @@
+"""Statistics, second part: where the close stands in its own past, and how straight the way was."""
+
+import math
+
+from mlstrat.arrays import FloatArray, njit
+from mlstrat.features.registry import feature
+from mlstrat.features.window import (
+    RING,
+    WINDOW,
+    max_push,
+    min_push,
+    part_of_step,
+    ring_back,
+    ring_full,
+    ring_mean,
+    ring_push,
+    ring_variance,
+)
+
+
+@feature(
+    "zscore_{0}",
+    "statistics",
+    each=((50,),),
+    inputs=("close",),
+    state=lambda n: n + RING,
+    lookback=lambda n: n,
+    unit="population deviations",
+    source="definition: z-score of the close in n closes; 0 where they are equal",
+    pine="ta.stdev(close, {0}) > 0 ? (close - ta.sma(close, {0})) / ta.stdev(close, {0}) : 0.0",
+)
+@njit
+def zscore_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """Z-score of the close."""
+    n = int(params[0])
+    ring_push(state, 0, n, bar[3])
+    if not ring_full(state, 0, n):
+        return math.nan
+    mean = ring_mean(state, 0, n, bar[3])
+    variance = ring_variance(state, 0, n, bar[3], mean)
+    return -mean / math.sqrt(variance) if variance > 0.0 else 0.0
+
+
+@feature(
+    "rank_{0}",
+    "statistics",
+    each=((50,),),
+    inputs=("close",),
+    state=lambda n: n + RING,
+    lookback=lambda n: n,
+    unit="share, 0..1",
+    source="definition: share of the n - 1 earlier closes below this one, equal ones counted half",
+    no_pine="ta.percentrank counts equal closes whole",
+)
+@njit
+def rank_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """Rank of the close among the closes before it."""
+    n = int(params[0])
+    ring_push(state, 0, n, bar[3])
+    if not ring_full(state, 0, n):
+        return math.nan
+    # Counted in halves; the close itself is one of the equal ones.
+    halves = -1
+    for i in range(RING, RING + n):
+        halves += int(state[i] < bar[3]) + int(state[i] <= bar[3])
+    return halves / (2.0 * (n - 1.0))
+
+
+@feature(
+    "drawdown_{0}",
+    "statistics",
+    each=((50,), (200,)),
+    inputs=("close",),
+    state=lambda n: n + WINDOW,
+    lookback=lambda n: n,
+    unit="share, -1..0",
+    source="definition: close over the highest of n closes",
+    pine="close / ta.highest(close, {0}) - 1",
+)
+@njit
+def drawdown_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """Fall from the highest close."""
+    return float(bar[3] / max_push(state, 0, int(params[0]), bar[3]) - 1.0)
+
+
+@feature(
+    "rise_{0}",
+    "statistics",
+    each=((50,),),
+    inputs=("close",),
+    state=lambda n: n + WINDOW,
+    lookback=lambda n: n,
+    unit="share, from 0",
+    source="definition: close over the lowest of n closes",
+    pine="close / ta.lowest(close, {0}) - 1",
+)
+@njit
+def rise_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """Rise from the lowest close."""
+    return float(bar[3] / min_push(state, 0, int(params[0]), bar[3]) - 1.0)
+
+
+@part_of_step
+def _line_sums(state: FloatArray, n: int, pivot: float) -> tuple[float, float]:
+    """Sums of time x price and of time squared about the window's middle, for a least-squares line."""
+    middle = (n - 1.0) / 2.0
+    shared = 0.0
+    for k in range(n):
+        shared += (middle - k) * (ring_back(state, 0, n, k) - pivot)
+    return shared, n * (n * n - 1.0) / 12.0
+
+
+@feature(
+    "trend_slope_{0}",
+    "statistics",
+    each=((20,),),
+    inputs=("close",),
+    state=lambda n: n + RING,
+    lookback=lambda n: n,
+    unit="share of close a bar",
+    source="definition: slope of the least-squares line through n closes, over close",
+    pine="(ta.linreg(close, {0}, 0) - ta.linreg(close, {0}, 1)) / close",
+)
+@njit
+def trend_slope_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """Slope of the line through the closes."""
+    n = int(params[0])
+    ring_push(state, 0, n, bar[3])
+    if not ring_full(state, 0, n):
+        return math.nan
+    shared, of_time = _line_sums(state, n, bar[3])
+    return float(shared / of_time / bar[3])
+
+
+@feature(
+    "trend_r2_{0}",
+    "statistics",
+    each=((20,),),
+    inputs=("close",),
+    state=lambda n: n + RING,
+    lookback=lambda n: n,
+    unit="share, 0..1",
+    source="definition: squared correlation of close and time in n bars; 0 where the closes are equal",
+    pine="math.pow(nz(ta.correlation(close, bar_index, {0})), 2)",
+)
+@njit
+def trend_r2_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """Straightness of the closes."""
+    n = int(params[0])
+    ring_push(state, 0, n, bar[3])
+    if not ring_full(state, 0, n):
+        return math.nan
+    shared, of_time = _line_sums(state, n, bar[3])
+    variance = ring_variance(state, 0, n, bar[3], ring_mean(state, 0, n, bar[3]))
+    return shared * shared / (of_time * n * variance) if variance > 0.0 else 0.0

@@ -1,0 +1,125 @@
+"""Portable file code: nothing is ever half-written, and one process at a time owns a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlstrat.errors import RunFolderError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is either the old one or the whole new one: tmp, fsync, rename.
+
+    Raises
+    ------
+    RunFolderError
+        The system refused; the old file is untouched.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise RunFolderError(
+            f"{path} cannot be written ({error.strerror or error}): free space or choose another folder."
+        ) from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write strict JSON (no NaN), indented, keys in the given order."""
+    text = json.dumps(content, indent=2, allow_nan=False, default=str)
+    write_bytes(path, (text + "\n").encode())
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and check that it can be written to.
+
+    Raises
+    ------
+    RunFolderError
+        It cannot be created or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise RunFolderError(
+            f"the folder {path} cannot be written ({error.strerror or error}): "
+            "choose another with --out, or change its permissions."
+        ) from error
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` when the block ends well, and vanishes otherwise."""
+    make_folder(path.parent)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        _sync_folder(temporary)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run folder for this process.
+
+    Raises
+    ------
+    RunFolderError
+        Another process holds it; the message gives its pid.
+    """
+    from filelock import FileLock, Timeout
+
+    lock, owner = FileLock(folder / ".lock", timeout=0), folder / ".owner"
+    try:
+        lock.acquire()
+    except Timeout as error:
+        holder = owner.read_text().strip() if owner.exists() else "unknown"
+        raise RunFolderError(
+            f"{folder} is in use by process {holder}: wait for it, or choose another folder with --out."
+        ) from error
+    try:
+        owner.write_text(str(os.getpid()))
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,308 @@
+"""Three models, stacked into one calibrated probability; fitted once on a purged tail, then refitted.
+
+After fitting, everything is arrays, and a compiled row function predicts. Batch is the loop over it,
+so that a bar gives the same bits whether it comes alone or among thousands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast, get_type_hints
+
+import numpy as np
+
+from mlstrat.arrays import FloatArray, IntArray, TimeArray, njit
+from mlstrat.config import ModelsConfig
+from mlstrat.errors import NotEnoughBarsError
+from mlstrat.models.binning import bin_block, bin_row, fit_edges
+from mlstrat.models.boosting import fit_boosting
+from mlstrat.models.forest import fit_forest
+from mlstrat.logistic import fit_slopes, logit
+from mlstrat.models.lstm import Lstm, fit_lstm, lstm_inputs, lstm_step
+from mlstrat.models.trees import Trees, predict_trees
+from mlstrat.splits import purge
+
+# Columns of a prediction row.
+PROB_UP, MAGNITUDE, FOREST, BOOSTING, LSTM = range(5)
+CLIP_SD = 4.0  # returns are clipped at so many standard deviations before they are learned
+MIN_ROWS = 250  # fewest labels for either part of a training window
+
+
+class Models(NamedTuple):
+    """The three fitted models and what they share. `unit` is one standardised return."""
+
+    edges: FloatArray
+    forest: Trees
+    boosting: Trees
+    lstm: Lstm
+    unit: float
+
+
+class Stack(NamedTuple):
+    """How votes become a probability and a magnitude.
+
+    prob_up = sigmoid(offset + sum of slope x (vote - centre) / spread); magnitude = weights . votes.
+    Shapes (3,), in the order forest, boosting, LSTM.
+    """
+
+    offset: float
+    slope: FloatArray
+    centre: FloatArray
+    spread: FloatArray
+    weights: FloatArray
+
+
+class EnsembleArrays(NamedTuple):
+    """Everything that predicts."""
+
+    models: Models
+    stack: Stack
+
+
+@dataclass(frozen=True, eq=False)
+class Inner:
+    """Out-of-sample predictions on the calibration tail of a training window.
+
+    Parameters
+    ----------
+    rows : (n_tail,) int64
+        Bars of the tail whose label was known at the cut.
+    block : (n_tail, 5) float64
+        Their predictions by the models fitted before the tail, stacked.
+    purged : int
+        Bars removed between the inner training part and the tail.
+    """
+
+    rows: IntArray
+    block: FloatArray
+    purged: int
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What one window's models learn from: whole-series arrays, and which rows may be used.
+
+    Parameters
+    ----------
+    x : (n_bars, n_features) float64
+        Features; finite from `first` on.
+    ret, up : (n_bars,) float64
+        Horizon labels.
+    resolved_at, close_time : (n_bars,) datetime64[ns]
+        When each label and each bar is known.
+    first : int
+        First bar of the window: the LSTM's state starts at zero here.
+    train : (n_train,) int64
+        Bars whose labels may be used.
+    overlap : float
+        Bars that one label spans.
+    embargo : timedelta64[ns]
+        Distance kept between the inner training part and the tail.
+    """
+
+    x: FloatArray
+    ret: FloatArray
+    up: FloatArray
+    resolved_at: TimeArray
+    close_time: TimeArray
+    first: int
+    train: IntArray
+    overlap: float
+    embargo: np.timedelta64
+
+
+def fit_ensemble(
+    sample: Sample, config: ModelsConfig, calibration_share: float, seeds: tuple[int, int, int]
+) -> tuple[EnsembleArrays, Inner]:
+    """Fit the ensemble of one window.
+
+    The models are fitted on the first part of the window and vote on its purged tail, where the stack is
+    fitted; then they are refitted on the whole window.
+
+    Parameters
+    ----------
+    sample : Sample
+        The window.
+    config : ModelsConfig
+        Sizes.
+    calibration_share : float
+        Share of the training rows in the tail.
+    seeds : tuple of three int
+        For forest, booster and LSTM.
+
+    Raises
+    ------
+    NotEnoughBarsError
+        Either part has fewer than `MIN_ROWS` labels.
+    ModelError
+        The labels are all alike.
+    MissingExtraError
+        PyTorch is not installed.
+    """
+    early, tail = _split(sample, calibration_share)
+    inner_models = _fit_models(sample, early, config, seeds)
+    last = int(tail[-1]) + 1
+    votes = _run(sample.x[sample.first : last], inner_models)[tail - sample.first]
+    stack = _fit_stack(votes, sample, tail)
+    inner = Inner(tail, _apply_stack(votes, stack), int(tail[0]) - int(early[-1]) - 1)
+    return EnsembleArrays(_fit_models(sample, sample.train, config, seeds), stack), inner
+
+
+def _split(sample: Sample, calibration_share: float) -> tuple[IntArray, IntArray]:
+    train = sample.train
+    begin = len(train) - int(len(train) * calibration_share)
+    if min(begin, len(train) - begin) < MIN_ROWS:
+        need = int(MIN_ROWS / min(calibration_share, 1 - calibration_share)) + 1
+        raise NotEnoughBarsError(len(train), need, "A training window")
+    tail = train[begin:]
+    decided_at = sample.close_time[tail[0]] - sample.embargo
+    return purge(train[:begin], sample.resolved_at, decided_at), tail
+
+
+def _fit_models(sample: Sample, rows: IntArray, config: ModelsConfig, seeds: tuple[int, int, int]) -> Models:
+    last = int(rows[-1]) + 1
+    edges = fit_edges(sample.x[rows], config.bins)
+    bins = bin_block(sample.x[sample.first : last], edges)
+    ret = sample.ret[rows]
+    unit = float(np.std(ret)) or 1.0
+    target = np.clip(ret / unit, -CLIP_SD, CLIP_SD)
+    forest, importances = fit_forest(bins[rows - sample.first], sample.up[rows], config, seeds[0])
+    boosting = fit_boosting(bins[rows - sample.first], target, config, seeds[1])
+    sequence_target = np.full(len(bins), np.nan)
+    sequence_target[rows - sample.first] = target
+    inputs, half = lstm_inputs(importances, edges, config)
+    lstm = fit_lstm(bins, sequence_target, inputs, half, config, seeds[2])
+    return Models(edges, forest, boosting, lstm, unit)
+
+
+def _fit_stack(votes: FloatArray, sample: Sample, tail: IntArray) -> Stack:
+    """Fit the stack on tail votes (n_tail, 3); the base rate of the whole window is the offset."""
+    from scipy.optimize import nnls
+
+    centre, spread = votes.mean(axis=0), votes.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    offset = float(logit(sample.up[sample.train].mean()))
+    slope = fit_slopes((votes - centre) / spread, sample.up[tail], offset, sample.overlap)
+    weights = np.zeros(3)
+    weights[1:] = np.minimum(nnls(votes[:, 1:], sample.ret[tail])[0], 1.0)
+    return Stack(offset, slope, centre, spread, weights)
+
+
+def _run(x: FloatArray, models: Models) -> FloatArray:
+    """Return the votes (n_rows, 3) of a sequence, the LSTM starting at zero."""
+    silent = Stack(0.0, np.zeros(3), np.zeros(3), np.ones(3), np.zeros(3))
+    block = predict_block(x, start_state(models), EnsembleArrays(models, silent))
+    return np.ascontiguousarray(block[:, FOREST:])
+
+
+def _apply_stack(votes: FloatArray, stack: Stack) -> FloatArray:
+    block = np.empty((len(votes), 5))
+    block[:, FOREST:] = votes
+    for row in block:
+        stack_row(row, stack)
+    return block
+
+
+def start_state(models: Models) -> FloatArray:
+    """Return the LSTM's state before its first bar: (2, units) zeros."""
+    return np.zeros((2, len(models.lstm.w_out)))
+
+
+@njit
+def predict_block(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays) -> FloatArray:
+    """Predict consecutive bars: the loop over `predict_row`.
+
+    Parameters
+    ----------
+    x : (n_rows, n_features) float64
+        Features of consecutive bars.
+    state : (2, units) float64
+        The LSTM's state before the first of them; changed in place.
+    ensemble : EnsembleArrays
+        The fitted ensemble.
+
+    Returns
+    -------
+    (n_rows, 5) float64
+        prob_up, magnitude, and the three votes; NaN where a feature is not finite (the state then stays).
+    """
+    out = np.empty((len(x), 5))
+    for row in range(len(x)):
+        predict_row(x[row], state, ensemble, out[row])
+    return out
+
+
+@njit
+def predict_row(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays, out: FloatArray) -> None:
+    """Predict one bar into `out`, carrying the LSTM's state on."""
+    for value in x:
+        if not math.isfinite(value):
+            out[:] = np.nan
+            return
+    models = ensemble.models
+    bins = np.empty(len(x), np.int64)
+    bin_row(x, models.edges, bins)
+    f, b, m = models.forest, models.boosting, models.lstm
+    out[FOREST] = predict_trees(bins, f.feature, f.cut, f.left, f.right, f.value, f.roots) * f.scale
+    boosted = b.base + b.scale * predict_trees(bins, b.feature, b.cut, b.left, b.right, b.value, b.roots)
+    out[BOOSTING] = boosted * models.unit
+    gates = np.empty(4 * len(m.w_out))
+    stepped = lstm_step(bins, state, gates, m.inputs, m.half, m.w_x, m.w_h, m.bias, m.w_out, m.b_out)
+    out[LSTM] = stepped * models.unit
+    stack_row(out, ensemble.stack)
+
+
+@njit
+def stack_row(row: FloatArray, stack: Stack) -> None:
+    """Turn a row's votes into its prob_up and magnitude."""
+    eta = stack.offset
+    magnitude = 0.0
+    for k in range(3):
+        vote = row[FOREST + k]
+        eta += stack.slope[k] * ((vote - stack.centre[k]) / stack.spread[k])
+        magnitude += stack.weights[k] * vote
+    row[PROB_UP] = 1.0 / (1.0 + math.exp(-eta))
+    row[MAGNITUDE] = magnitude
+
+
+def to_tensors(ensemble: EnsembleArrays) -> dict[str, np.ndarray[Any, Any]]:
+    """Flatten the ensemble into named arrays, numbers as arrays of one element."""
+    flat: dict[str, np.ndarray[Any, Any]] = {}
+
+    def visit(prefix: str, value: Any) -> None:
+        if hasattr(value, "_fields"):
+            for name in value._fields:
+                visit(f"{prefix}{name}.", getattr(value, name))
+        else:
+            flat[prefix[:-1]] = np.atleast_1d(np.asarray(value))
+
+    visit("", ensemble)
+    return flat
+
+
+def from_tensors(tensors: dict[str, np.ndarray[Any, Any]]) -> EnsembleArrays:
+    """Rebuild the ensemble from what `to_tensors` made."""
+
+    def build(kind: Any, prefix: str) -> Any:
+        parts = {}
+        for name, annotation in get_type_hints(kind).items():
+            key = f"{prefix}{name}"
+            if hasattr(annotation, "_fields"):
+                parts[name] = build(annotation, f"{key}.")
+            else:
+                parts[name] = float(tensors[key][0]) if annotation is float else tensors[key]
+        return kind(**parts)
+
+    return cast(EnsembleArrays, build(EnsembleArrays, ""))
+
+
+def ensemble_sha256(ensemble: EnsembleArrays) -> str:
+    """Return the hash of every array of the ensemble: the identity of the model."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(to_tensors(ensemble).items()):
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,132 @@
+"""The run's own page, `report.html`, and the numbers behind it, `metrics.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from mlstrat.errors import MissingExtraError
+from mlstrat.reports import figures, tables, tearsheet, wording
+from mlstrat.reports.numbers import Numbers, as_json, measure
+from mlstrat.reports.story import Story
+
+PAGE_NAME = "report.html"
+METRICS_NAME = "metrics.json"
+TRADES_NAME = "trades.csv"
+_TEMPLATE = "report.html.j2"
+
+
+def write(folder: Path, story: Story) -> None:
+    """Write `report.html` and `metrics.json` into the run folder.
+
+    The page stands alone: style and figures are inside it, and it asks for nothing on the web. It links
+    `trades.csv` and `quantstats.html` where the folder already holds them, so write those first.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    story : Story
+        The run.
+
+    Raises
+    ------
+    MissingExtraError
+        jinja2 or matplotlib is not installed.
+    DataError
+        The story's trades begin before its predictions.
+    """
+    numbers = measure(story)
+    text = json.dumps(as_json(numbers, story), indent=2, allow_nan=False, ensure_ascii=False)
+    page = render(story, numbers, links=[name for name in _LINKS if (folder / name).exists()])
+    _replace(folder / METRICS_NAME, text + "\n")
+    _replace(folder / PAGE_NAME, page)
+
+
+_LINKS = {
+    TRADES_NAME: "all trades as CSV",
+    tearsheet.FILE_NAME: "the QuantStats tear sheet (daily returns)",
+}
+
+
+def render(story: Story, numbers: Numbers, links: list[str]) -> str:
+    """Return the page as HTML.
+
+    Parameters
+    ----------
+    story : Story
+        The run.
+    numbers : Numbers
+        `measure(story)`.
+    links : list of str
+        Files beside the page to link, of `trades.csv` and `quantstats.html`.
+    """
+    judged = story.judged
+    context = {
+        "story": story,
+        "bars": judged.bars,
+        "numbers": numbers,
+        "span": (wording.day(judged.bars.time[0]), wording.day(judged.bars.close_time[-1])),
+        "headline": tables.headline(numbers, judged.bars.bars_per_year),
+        "forecast": tables.forecast(numbers.forecast),
+        "folds": tables.folds(numbers.folds),
+        "trades": tables.trades(judged.result, judged.bars),
+        "exits": tables.exits(numbers.exits),
+        "costs": tables.costs(numbers.performance, judged),
+        "baselines": tables.baselines(numbers, judged),
+        "strict": tables.strict(story),
+        "settings": tables.settings(story.config),
+        "manifest": tables.manifest(story.manifest),
+        "figure": _drawn(story, numbers),
+        "links": {name: _LINKS[name] for name in links},
+        "word": wording,
+    }
+    return str(_environment().from_string(_template()).render(context))
+
+
+def _drawn(story: Story, numbers: Numbers) -> dict[str, list[tuple[str, str]]]:
+    """Every figure at both widths, as (CSS class, svg)."""
+    judged = story.judged
+    bars, result, forecast = judged.bars, judged.result, numbers.forecast
+    drawers: dict[str, Callable[[int], str]] = {
+        "equity": lambda width: figures.equity(
+            bars.close_time, result.equity, numbers.baselines[:2], result.rules.cash, width
+        ),
+        "funnel": lambda width: figures.funnel(story.funnel.steps(), width),
+    }
+    if forecast.scored:
+        scored = [row for row in numbers.folds if row.scored]
+        drawers["reliability"] = lambda width: figures.reliability(forecast.curve, forecast.up_share, width)
+        drawers["skill"] = lambda width: figures.skill(scored, width)
+    return {
+        name: [("wide", draw(figures.WIDE)), ("narrow", draw(figures.NARROW))]
+        for name, draw in drawers.items()
+    }
+
+
+def _environment() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingExtraError("report", "jinja2", "the report page") from error
+    return jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _template() -> str:
+    return (resources.files("mlstrat.reports") / "templates" / _TEMPLATE).read_text(encoding="utf-8")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put the whole text in place at once: a reader sees the old file or the new one, never a part."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

@@ -1,0 +1,142 @@
+"""A run's folder: what it was made from, whether it may go on, and what it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mlstrat import __version__
+from mlstrat.config import RunConfig
+from mlstrat.data.bars import Bars
+from mlstrat.errors import RunFolderError
+from mlstrat.files import make_folder, write_json
+from mlstrat.sentiment.align import SentimentSeries
+
+MANIFEST = "manifest.json"
+FOLDS = "folds"
+_PACKAGES = (
+    "numpy pandas pyarrow scipy numba scikit-learn joblib pydantic safetensors torch backtrader"
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that determines a run's result."""
+
+    config: dict[str, Any]
+    engine: str
+    data_sha256: str
+    sentiment_sha256: str
+    code_sha256: str
+
+    @property
+    def key(self) -> str:
+        """Hash of all of it."""
+        content = json.dumps(self.__dict__, sort_keys=True, default=str)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def inputs_of(config: RunConfig, engine: str, bars: Bars, mood: SentimentSeries) -> Inputs:
+    """Gather what determines a run; where the data lies does not, what it holds does."""
+    content = config.result_content()
+    digest = hashlib.sha256(mood.score.tobytes() + mood.confidence.tobytes())
+    facts = json.dumps(bars.instrument.__dict__, sort_keys=True)
+    data = hashlib.sha256((bars.sha256 + facts).encode()).hexdigest()
+    return Inputs(content, engine, data, digest.hexdigest(), code_sha256())
+
+
+@cache
+def code_sha256() -> str:
+    """Return the hash of this package's source files."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.relative_to(Path(__file__).parent).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def open_folder(folder: Path, inputs: Inputs, resume: bool) -> dict[str, Any]:
+    """Prepare a run's folder and return its manifest.
+
+    Returns
+    -------
+    dict
+        The manifest; its `state` is "complete" where the run is already there, else "running".
+
+    Raises
+    ------
+    RunFolderError
+        The folder cannot be written, holds another run or other files, or there is nothing to resume.
+    """
+    path = folder / MANIFEST
+    if resume and not path.exists():
+        raise RunFolderError(f"{folder} holds no run to resume: leave out --resume to begin one.")
+    if path.exists():
+        manifest = _read(path)
+        _refuse_another(folder, manifest["inputs"], inputs)
+        if manifest["inputs"]["code_sha256"] == inputs.code_sha256:
+            return manifest
+    elif folder.exists() and any(entry.name not in (".lock", ".owner") for entry in folder.iterdir()):
+        raise RunFolderError(f"{folder} holds files that are not a run's: choose an empty folder with --out.")
+    make_folder(folder)
+    manifest = {"mlstrat": __version__, "state": "running", "inputs": inputs.__dict__, **environment()}
+    write_json(path, manifest)
+    return manifest
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text())
+        manifest["inputs"]["code_sha256"], manifest["state"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{path} is not a run's manifest: delete the folder, or choose another with --out."
+        ) from error
+    return dict(manifest)
+
+
+def _refuse_another(folder: Path, there: Mapping[str, Any], now: Inputs) -> None:
+    old, new = dict(_flat(there["config"])), dict(_flat(json.loads(json.dumps(now.config))))
+    changed = [
+        f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+    if there["engine"] != now.engine:
+        changed.append(f"the engine was {there['engine']} and is {now.engine}")
+    if there["data_sha256"] != now.data_sha256:
+        changed.append("the bars or the instrument's facts changed")
+    if there["sentiment_sha256"] != now.sentiment_sha256:
+        changed.append("the headlines or their scores changed")
+    if changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise RunFolderError(
+            f"{folder} holds another run ({'; '.join(changed[:3])}{more}): "
+            "choose another folder with --out, or delete this one."
+        )
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions a run was made with."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES.split():
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {"versions": versions, "platform": platform.platform()}

@@ -1,0 +1,204 @@
+"""From scored headlines to one value a bar, by what was known at its close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlstrat.arrays import BoolArray, FloatArray, IntArray, TimeArray, njit, read_only
+from mlstrat.data.bars import Bars
+from mlstrat.errors import DataError
+from mlstrat.sentiment.source import Headlines
+
+# Neutral headlines assumed besides the known ones, so that a single headline cannot be trusted fully.
+PRIOR_HEADLINES = 3.0
+# Daily values lie on this grid: 41 levels of score in [-1, 1], 21 of confidence in [0, 1].
+DAILY_LEVELS = 20
+_HOUR_NS = 3_600_000_000_000
+_MINUTE_NS = 60_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class SentimentSeries:
+    """The mood of each bar, by the headlines known at its close.
+
+    Parameters
+    ----------
+    time : (n_bars,) datetime64[ns]
+        Open time of the bars, UTC.
+    score : (n_bars,) float64
+        In [-1, 1]; 0 where nothing is known. Never NaN.
+    confidence : (n_bars,) float64
+        In [0, 1]; 0 where nothing is known, so that such a bar has no vote at all. Never NaN.
+    count : (n_bars,) int64
+        Headlines known and within the window.
+    notes : tuple of str
+        Sentences on what was read and for how many bars it speaks.
+
+    Raises
+    ------
+    DataError
+        Columns of unlike length, or values outside those ranges.
+    """
+
+    time: TimeArray
+    score: FloatArray
+    confidence: FloatArray
+    count: IntArray
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("time", "score", "confidence", "count"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+            if len(getattr(self, name)) != len(self.time):
+                raise DataError(
+                    f"sentiment.{name} has {len(getattr(self, name)):,} rows for {len(self.time):,} bars: "
+                    "give one value a bar."
+                )
+        inside = (np.abs(self.score) <= 1) & (self.confidence >= 0) & (self.confidence <= 1)
+        if not inside.all():
+            raise DataError(
+                f"sentiment of bar {int(np.argmin(inside))} is out of range: give scores in [-1, 1] and "
+                "confidences in [0, 1]."
+            )
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def known(self) -> BoolArray:
+        """(n_bars,) bool: whether anything is known that has a mood."""
+        return np.asarray(self.confidence > 0)
+
+
+def neutral(bars: Bars) -> SentimentSeries:
+    """Return the series of a run without headlines: score 0 and confidence 0 on every bar."""
+    n = len(bars)
+    return SentimentSeries(bars.time, np.zeros(n), np.zeros(n), np.zeros(n, np.int64))
+
+
+def to_bars(
+    headlines: Headlines,
+    polarity: FloatArray,
+    confidence: FloatArray,
+    bars: Bars,
+    *,
+    latency_minutes: float,
+    half_life_hours: float,
+    window_hours: float,
+    resolution: str = "bar",
+) -> SentimentSeries:
+    """Join headlines to bars by when they were known.
+
+    Headline i is known at ``k_i = known_from_i + latency``. At a moment T (the close of the bar) it weighs
+    ``w_i = 2 ** (-(T - k_i) / half_life)`` if ``0 <= T - k_i < window``, else nothing. With polarity p_i and
+    confidence c_i::
+
+        score      = sum(w c p) / sum(w c)           0 where sum(w c) is 0
+        confidence = sum(w c) / (sum(w) + 3)         = mean of c, times n / (n + 3), with n = sum(w)
+
+    so that score x confidence is the weighted mean of c p with three neutral headlines added.
+
+    Parameters
+    ----------
+    headlines : Headlines
+        n headlines.
+    polarity, confidence : (n,) float64
+        In [-1, 1] and in [0, 1], from a scorer.
+    bars : Bars
+        Where to put the values. A value depends on no later bar and on no headline known after the close.
+    latency_minutes : float
+        From publication to our knowing it.
+    half_life_hours, window_hours : float
+        Age at which a headline weighs half, and from which it weighs nothing.
+    resolution : {"bar", "1d"}
+        `1d` takes T = 00:00 UTC of the day on which the bar opens, which is the end of the previous day, for
+        all bars of that day, and rounds to `DAILY_LEVELS` steps a unit: 41 levels of score, 21 of confidence.
+
+    Raises
+    ------
+    DataError
+        Scores of the wrong length or range, a negative latency, a half-life or window that is not positive,
+        or an unknown resolution.
+    """
+    _check_scores(len(headlines), polarity, confidence)
+    _check_settings(latency_minutes, half_life_hours, window_hours, resolution)
+    known_at = headlines.known_from.astype(np.int64) + round(latency_minutes * _MINUTE_NS)
+    order = np.argsort(known_at, kind="stable")
+    moments = bars.close_time if resolution == "bar" else bars.time.astype("datetime64[D]")
+    score, trust, count = _join(
+        known_at[order],
+        np.ascontiguousarray(polarity[order], np.float64),
+        np.ascontiguousarray(confidence[order], np.float64),
+        moments.astype("datetime64[ns]").astype(np.int64),
+        half_life_hours * _HOUR_NS,
+        window_hours * _HOUR_NS,
+    )
+    if resolution == "1d":
+        score, trust = _on_levels(score, trust)
+    return SentimentSeries(bars.time, score, trust, count)
+
+
+@njit
+def _join(
+    known_at: IntArray,
+    polarity: FloatArray,
+    confidence: FloatArray,
+    moment: IntArray,
+    half_life: float,
+    window: float,
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Sum each window anew, oldest first: a running sum would change bits where data is cut."""
+    n = len(moment)
+    score, trust, count = np.zeros(n), np.zeros(n), np.zeros(n, np.int64)
+    first, last = 0, 0
+    for bar in range(n):
+        while last < len(known_at) and known_at[last] <= moment[bar]:
+            last += 1
+        while first < last and moment[bar] - known_at[first] >= window:
+            first += 1
+        weight, trusted, leaning = 0.0, 0.0, 0.0
+        for i in range(first, last):
+            w = 2.0 ** (-(moment[bar] - known_at[i]) / half_life)
+            weight += w
+            trusted += w * confidence[i]
+            leaning += w * confidence[i] * polarity[i]
+        count[bar] = last - first
+        trust[bar] = trusted / (weight + PRIOR_HEADLINES)
+        if trusted > 0.0:
+            score[bar] = min(1.0, max(-1.0, leaning / trusted))
+    return score, trust, count
+
+
+def _on_levels(score: FloatArray, confidence: FloatArray) -> tuple[FloatArray, FloatArray]:
+    levels = np.rint(confidence * DAILY_LEVELS) / DAILY_LEVELS
+    known = levels > 0
+    return np.where(known, np.rint(score * DAILY_LEVELS) / DAILY_LEVELS + 0.0, 0.0), levels
+
+
+def _check_scores(n: int, polarity: FloatArray, confidence: FloatArray) -> None:
+    if polarity.shape != (n,) or confidence.shape != (n,):
+        raise DataError(
+            f"{n:,} headlines have {polarity.shape} polarities and {confidence.shape} confidences: "
+            "score every headline once."
+        )
+    inside = (np.abs(polarity) <= 1) & (confidence >= 0) & (confidence <= 1)
+    if not inside.all():
+        row = int(np.argmin(inside))
+        raise DataError(
+            f"headline {row} has polarity {polarity[row]} and confidence {confidence[row]}: give a polarity "
+            "in [-1, 1] and a confidence in [0, 1]."
+        )
+
+
+def _check_settings(latency: float, half_life: float, window: float, resolution: str) -> None:
+    if not 0 <= latency < np.inf:
+        raise DataError(
+            f"sentiment.latency_minutes is {latency}: give 0 or more, or headlines would be known too early."
+        )
+    for name, hours in (("half_life_hours", half_life), ("window_hours", window)):
+        if not 0 < hours < np.inf:
+            raise DataError(f"sentiment.{name} is {hours}: give a positive number of hours.")
+    if resolution not in ("bar", "1d"):
+        raise DataError(f"sentiment.resolution is {resolution!r}: give bar or 1d.")

@@ -1,0 +1,225 @@
+"""Headlines from a file: texts, and from when each may be known."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlstrat.arrays import BoolArray, TimeArray, read_only
+from mlstrat.errors import DataError
+from mlstrat.sentiment.aliases import coin_of, concerns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAY = np.timedelta64(1, "D")
+_WITH_OFFSET = re.compile(r"\d[T ]\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$")
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, eq=False)
+class Headlines:
+    """Headlines of one symbol, sorted by publication; equal stamps keep the order of the file.
+
+    Parameters
+    ----------
+    published_at : (n,) datetime64[ns]
+        Publication as stamped, UTC, never decreasing.
+    time_known : (n,) bool
+        False where only the day of `published_at` is known.
+    texts : tuple of str, n long
+        The titles; none is blank.
+    source : tuple of str, n long
+        Who published each, "" where the file does not say.
+    origin : str
+        The file or sample that was read.
+    untitled, off_topic : int
+        Rows left out because they have no title, or name other coins only.
+
+    Raises
+    ------
+    DataError
+        Columns of unlike length, a missing stamp, or stamps out of order.
+    """
+
+    published_at: TimeArray
+    time_known: BoolArray
+    texts: tuple[str, ...]
+    source: tuple[str, ...]
+    origin: str = ""
+    untitled: int = 0
+    off_topic: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "published_at", read_only(np.asarray(self.published_at, "datetime64[ns]")))
+        object.__setattr__(self, "time_known", read_only(np.asarray(self.time_known, bool)))
+        lengths = {len(self.published_at), len(self.time_known), len(self.texts), len(self.source)}
+        if len(lengths) > 1:
+            raise DataError(
+                f"headlines have columns of unlike length {sorted(lengths)}: give one value a headline."
+            )
+        if np.isnat(self.published_at).any():
+            raise DataError("a headline has no publication time: drop it or give its time.")
+        if (np.diff(self.published_at) < np.timedelta64(0)).any():
+            raise DataError("headlines are not in order of publication: sort them by time.")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def known_from(self) -> TimeArray:
+        """(n,) datetime64[ns]: when each can be known at the earliest, before any latency, UTC.
+
+        The publication where its time is known, else 00:00 UTC of the next day. Not sorted.
+        """
+        next_day = (self.published_at.astype("datetime64[D]") + DAY).astype("datetime64[ns]")
+        return np.where(self.time_known, self.published_at, next_day)
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self):,} headlines of {Path(self.origin).name} ({self.untitled:,} without a title and "
+            f"{self.off_topic:,} about other coins only were left out)"
+        )
+
+
+def read_headlines(source: str | Path, symbol: str = "") -> Headlines:
+    """Read headlines from a Parquet or CSV file, or from the bundled sample.
+
+    Parameters
+    ----------
+    source : str or Path
+        A `.parquet` or `.csv` file, or `sample:headlines`. Columns: `time` or `timestamp` (with an offset:
+        a stamp without one is refused); `title` or `text`; optionally `time_known` (without it, a stamp at
+        exactly 00:00:00 UTC counts as a day without a time), `source` and `subject`.
+    symbol : str
+        Keep the headlines that count for this symbol: those whose title or subject names it, and those
+        that name no coin at all. Empty keeps all.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, lacks a column, or has a stamp without an offset; the message names the
+        first row (0-based) and what to do.
+    """
+    frame = _read(source)
+    times = _times(_column(frame, ("time", "timestamp"), source), source)
+    titles = _texts(_column(frame, ("title", "text"), source))
+    known = _time_known(frame, times, source)
+    publishers, subjects = _optional(frame, "source"), _optional(frame, "subject")
+    coin = coin_of(symbol)
+    titled = [row for row, title in enumerate(titles) if title.strip()]
+    kept = [row for row in titled if concerns(coin, f"{titles[row]} {subjects[row]}")]
+    order = np.array(kept, np.int64)[np.argsort(times[kept], kind="stable")]
+    return Headlines(
+        published_at=times[order],
+        time_known=known[order],
+        texts=tuple(titles[row] for row in order),
+        source=tuple(publishers[row] for row in order),
+        origin=str(source),
+        untitled=len(titles) - len(titled),
+        off_topic=len(titled) - len(kept),
+    )
+
+
+def _read(source: str | Path) -> pd.DataFrame:
+    """Return the file as it is: a CSV's cells as text, and only its empty cells as missing."""
+    import pandas as pd
+
+    path = _path(source)
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    except OSError as error:
+        raise DataError(
+            f"headlines {source} cannot be read ({error.strerror or error}): give the path of a "
+            "readable .parquet or .csv file."
+        ) from error
+    except ValueError as error:
+        # pandas' ParserError and EmptyDataError, pyarrow's ArrowInvalid and UnicodeDecodeError.
+        raise DataError(
+            f"headlines {source} are not a readable {path.suffix} table ({error}): write the file again, "
+            "a CSV in UTF-8 with a header row."
+        ) from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DataError(
+            f"headlines {source} have rows with more cells than the header names: put quotes around titles "
+            "that hold commas."
+        )
+    return table
+
+
+def _path(source: str | Path) -> Path:
+    if str(source).startswith("sample:"):
+        from mlstrat.data import samples
+
+        if source != samples.PREFIX + samples.HEADLINES:
+            raise DataError(
+                f"{source} holds no headlines: set sentiment.source to "
+                f"{samples.PREFIX + samples.HEADLINES}, to a file, or to none."
+            )
+        return samples.headlines_path()
+    path = Path(source)
+    if path.suffix.lower() not in (".parquet", ".csv"):
+        raise DataError(f"headlines {source} end in {path.suffix!r}: give a .parquet or .csv file.")
+    return path
+
+
+def _column(frame: pd.DataFrame, names: tuple[str, ...], source: str | Path) -> pd.Series:
+    for name in names:
+        if name in frame.columns:
+            return frame[name]
+    raise DataError(
+        f"headlines {source} have no column {' or '.join(names)} (they have "
+        f"{', '.join(map(str, frame.columns))}): rename the column that holds it."
+    )
+
+
+def _times(stamps: pd.Series, source: str | Path) -> TimeArray:
+    import pandas as pd
+
+    zoned = stamps if isinstance(stamps.dtype, pd.DatetimeTZDtype) else _parsed(stamps, source)
+    if zoned.isna().any():
+        raise _stamp_error(source, stamps, int(np.argmax(zoned.isna())), "is not a time")
+    return np.asarray(zoned.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), "datetime64[ns]")
+
+
+def _parsed(stamps: pd.Series, source: str | Path) -> pd.Series:
+    import pandas as pd
+
+    for row, stamp in enumerate(stamps):
+        if not isinstance(stamp, str) or not _WITH_OFFSET.search(stamp.strip()):
+            raise _stamp_error(source, stamps, row, "does not say its offset from UTC")
+    return pd.to_datetime(stamps.str.strip(), format="ISO8601", utc=True, errors="coerce")
+
+
+def _stamp_error(source: str | Path, stamps: pd.Series, row: int, what: str) -> DataError:
+    return DataError(
+        f"row {row} of headlines {source}: {str(stamps.iloc[row])!r} {what}: write stamps such as "
+        "2021-10-12T20:00:00Z or 2021-10-12T16:00:00-04:00; in Parquet, give the column a time zone."
+    )
+
+
+def _texts(column: pd.Series) -> list[str]:
+    return ["" if missing else str(text) for text, missing in zip(column, column.isna(), strict=True)]
+
+
+def _optional(frame: pd.DataFrame, name: str) -> list[str]:
+    return _texts(frame[name]) if name in frame.columns else [""] * len(frame)
+
+
+def _time_known(frame: pd.DataFrame, times: TimeArray, source: str | Path) -> BoolArray:
+    if "time_known" not in frame.columns:
+        return np.asarray(times != times.astype("datetime64[D]"))
+    words = [str(word).strip().lower() for word in frame["time_known"]]
+    for row, word in enumerate(words):
+        if word not in _TRUTH:
+            raise DataError(
+                f"row {row} of headlines {source}: time_known is {word!r}: write true or false, or leave the "
+                "column out."
+            )
+    return np.array([_TRUTH[word] for word in words], bool)

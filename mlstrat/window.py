@@ -1,0 +1,240 @@
+"""One walk-forward window: fit on the past, then forecast bar by bar. Used by batch and live alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlstrat.arrays import FloatArray, njit
+from mlstrat.config import RunConfig
+from mlstrat.data.bars import Bars
+from mlstrat.features.matrix import FeatureMatrix
+from mlstrat.labels import SIDES, HorizonLabels, TradeOutcomes, horizon_labels, trade_outcomes
+from mlstrat.models.ensemble import (
+    PROB_UP,
+    EnsembleArrays,
+    Inner,
+    Sample,
+    ensemble_sha256,
+    fit_ensemble,
+    predict_row,
+    start_state,
+)
+from mlstrat.predictions import Window
+from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.signals.blend import blend
+from mlstrat.signals.decide import risk_rules
+from mlstrat.signals.odds import Odds, break_even_threshold, fit_odds, odds_row
+from mlstrat.splits import Fold, purge
+
+# Columns of a forecast row; the first five are the ensemble's own.
+SCORE, WIN_LONG, WIN_SHORT, SE_LONG, SE_SHORT = range(5, 10)
+FORECAST_COLUMNS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Everything the walk-forward reads, aligned with the bars.
+
+    Parameters
+    ----------
+    bars : Bars
+        The bars.
+    features : FeatureMatrix
+        Model inputs.
+    atr_px : (n_bars,) float64
+        ATR(14) in price, for stops.
+    mood : SentimentSeries
+        What sentiment was known at each close.
+    labels : HorizonLabels
+        The move over the horizon.
+    outcomes : TradeOutcomes
+        The outcome of each bar's trade, per side.
+    """
+
+    bars: Bars
+    features: FeatureMatrix
+    atr_px: FloatArray
+    mood: SentimentSeries
+    labels: HorizonLabels
+    outcomes: TradeOutcomes
+
+
+@dataclass(frozen=True, eq=False)
+class FittedWindow:
+    """A window's model, its odds per side (long, short), its entry thresholds, and where it came from."""
+
+    ensemble: EnsembleArrays
+    odds: tuple[Odds, Odds]
+    threshold: tuple[float, float]
+    window: Window
+    inner: Inner
+
+
+def make_panel(
+    bars: Bars, features: FeatureMatrix, atr_px: FloatArray, mood: SentimentSeries, config: RunConfig
+) -> Panel:
+    """Label the bars and gather what the walk-forward reads."""
+    stops = config.stops
+    outcomes = trade_outcomes(
+        bars,
+        atr_px,
+        risk_rules(config, bars),
+        stop_atr=stops.atr,
+        target_atr=stops.target_atr,
+        max_bars=stops.max_bars,
+    )
+    labels = horizon_labels(bars, config.labels.target_periods)
+    return Panel(bars, features, atr_px, mood, labels, outcomes)
+
+
+def fit_window(panel: Panel, fold: Fold, until: np.datetime64, config: RunConfig) -> FittedWindow:
+    """Fit one window on what was known at its cut.
+
+    Parameters
+    ----------
+    panel : Panel
+        Bars after the cut may be present or not: they change nothing.
+    fold : Fold
+        The window's bars.
+    until : datetime64[ns]
+        Where the next window begins.
+    config : RunConfig
+        The run.
+    """
+    embargo = config.splits.embargo_bars * panel.bars.timeframe.delta
+    labels = panel.labels
+    sample = Sample(
+        x=panel.features.values,
+        ret=labels.ret,
+        up=labels.up,
+        resolved_at=labels.resolved_at,
+        close_time=panel.bars.close_time,
+        first=fold.first,
+        train=fold.train,
+        overlap=float(config.labels.target_periods),
+        embargo=embargo,
+    )
+    ensemble, inner = fit_ensemble(
+        sample, config.models, config.splits.calibration_share, _seeds(config, fold)
+    )
+    score = _scores(inner, panel.mood, config)
+    odds = tuple(_fit_side(column, score, inner, panel, fold, embargo) for column in range(2))
+    window = Window(
+        fold=fold.index,
+        train_from=panel.bars.time[fold.first],
+        cut=fold.cut,
+        valid_from=fold.cut,
+        valid_to=until,
+        n_train=len(fold.train),
+        n_calibration=len(inner.rows),
+        purged=fold.purged,
+        purged_inner=inner.purged,
+        base_rate=float(labels.up[fold.train].mean()),
+        model_sha256=ensemble_sha256(ensemble),
+    )
+    long, short = odds
+    threshold = (break_even_threshold(long), break_even_threshold(short))
+    return FittedWindow(ensemble, (long, short), threshold, window, inner)
+
+
+def _seeds(config: RunConfig, fold: Fold) -> tuple[int, int, int]:
+    # Seeded by when the window is fitted, not by its number: the first window dropped changes no other.
+    day = int(fold.cut.astype("datetime64[D]").astype(np.int64))
+    forest, boosting, lstm = np.random.SeedSequence([config.seed, day]).generate_state(3) >> 1
+    return int(forest), int(boosting), int(lstm)
+
+
+def _scores(inner: Inner, mood: SentimentSeries, config: RunConfig) -> FloatArray:
+    weights = config.signals.ml_weight, config.signals.sentiment_weight
+    rows = inner.rows
+    moods = zip(inner.block[:, PROB_UP], mood.score[rows], mood.confidence[rows], strict=True)
+    return np.array([blend(prob, score, sure, *weights) for prob, score, sure in moods])
+
+
+def _fit_side(
+    column: int, score: FloatArray, inner: Inner, panel: Panel, fold: Fold, embargo: np.timedelta64
+) -> Odds:
+    outcomes = panel.outcomes
+    resolved_at = outcomes.resolved_at[:, column]
+    limit = fold.cut - embargo
+    tail = np.isin(inner.rows, purge(inner.rows, resolved_at, limit))
+    train = purge(fold.train, resolved_at, limit)
+    return fit_odds(
+        SIDES[column],
+        score[tail],
+        outcomes.net[inner.rows[tail], column],
+        outcomes.net[train, column],
+        outcomes.held[train, column],
+    )
+
+
+def forecast_block(
+    x: FloatArray,
+    mood_score: FloatArray,
+    mood_confidence: FloatArray,
+    fitted: FittedWindow,
+    state: FloatArray,
+    config: RunConfig,
+) -> FloatArray:
+    """Forecast consecutive bars.
+
+    Parameters
+    ----------
+    x : (n_rows, n_features) float64
+        Their features.
+    mood_score, mood_confidence : (n_rows,) float64
+        Their sentiment.
+    fitted : FittedWindow
+        The model.
+    state : (2, units) float64
+        The LSTM's state before the first of them; changed in place.
+    config : RunConfig
+        For the weights of the blend.
+
+    Returns
+    -------
+    (n_rows, 10) float64
+        prob_up, magnitude, three votes, score, then (long, short) of win probability and of its
+        standard error.
+    """
+    weights = config.signals.ml_weight, config.signals.sentiment_weight
+    return _forecast_block(x, mood_score, mood_confidence, fitted.ensemble, *fitted.odds, *weights, state)
+
+
+def state_before(x: FloatArray, fold: Fold, fitted: FittedWindow) -> FloatArray:
+    """Return the LSTM's state before the first bar of `fold.test`, run from zero at `fold.first`."""
+    state = start_state(fitted.ensemble.models)
+    stop = int(fold.test[0]) if len(fold.test) else len(x)
+    _advance(x[fold.first : stop], fitted.ensemble, state)
+    return state
+
+
+@njit
+def _advance(x: FloatArray, ensemble: EnsembleArrays, state: FloatArray) -> None:
+    out = np.empty(5)
+    for t in range(len(x)):
+        predict_row(x[t], state, ensemble, out)
+
+
+@njit
+def _forecast_block(
+    x: FloatArray,
+    mood_score: FloatArray,
+    mood_confidence: FloatArray,
+    ensemble: EnsembleArrays,
+    long: Odds,
+    short: Odds,
+    ml_weight: float,
+    sentiment_weight: float,
+    state: FloatArray,
+) -> FloatArray:
+    out = np.empty((len(x), FORECAST_COLUMNS))
+    for t in range(len(x)):
+        predict_row(x[t], state, ensemble, out[t, :SCORE])
+        score = blend(out[t, PROB_UP], mood_score[t], mood_confidence[t], ml_weight, sentiment_weight)
+        out[t, SCORE] = score
+        out[t, WIN_LONG], out[t, SE_LONG] = odds_row(score, long)
+        out[t, WIN_SHORT], out[t, SE_SHORT] = odds_row(score, short)
+    return out

@@ -1,0 +1,238 @@
+"""What every registered feature must keep: a new feature is tested by being registered."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from functools import cache
+
+import numpy as np
+import pytest
+
+from mlstrat.data import samples
+from mlstrat.data.synthetic import random_walk
+from mlstrat.features.program import compile_program
+from mlstrat.features.registry import FAMILIES, registered, resolve
+from mlstrat.features.stream import FeatureStream
+
+NAMES = tuple(registered())
+N = 400
+# Values of a market that does not move and does not trade; 0 where not named.
+NEUTRAL = {
+    "rsi_7": 50,
+    "rsi_14": 50,
+    "rsi_21": 50,
+    "mfi_14": 50,
+    "uo_7_14_28": 50,
+    "stoch_k_14": 50,
+    "stoch_d_14": 50,
+    "williams_14": -50,
+    "bb_position": 0.5,
+    "keltner_position": 0.5,
+    "donchian_position_20": 0.5,
+    "donchian_position_55": 0.5,
+    "close_position": 0.5,
+    "rank_50": 0.5,
+    "up_share_20": 0.5,
+    "volume_ratio": 1,
+    "volume_ratio_lag_1": 1,
+    "volume_ratio_lag_2": 1,
+    "volume_ratio_lag_3": 1,
+    "vol_ratio_5_20": 1,
+    "vol_ratio_20_100": 1,
+}
+
+
+@cache
+def smooth(n=N):
+    return random_walk(n, 7, step_ticks=4000.0).matrix
+
+
+@cache
+def coarse():
+    """Prices on few levels, with gaps between bars, bars without range and bars without volume."""
+    rng = np.random.default_rng(11)
+    close = 50.0 + np.cumsum(rng.integers(-2, 3, N)) * 0.25
+    open_ = close + rng.integers(-2, 3, N) * 0.25
+    top = np.maximum(open_, close) + rng.integers(0, 3, N) * 0.25
+    bottom = np.minimum(open_, close) - rng.integers(0, 3, N) * 0.25
+    volume = rng.integers(0, 4, N) * 10.0
+    still = slice(120, 190)
+    for column in (open_, top, bottom, close):
+        column[still] = close[119]
+    volume[still] = 0.0
+    time = 1.6e9 + 900.0 * np.arange(N)
+    return _frozen(np.column_stack([open_, top, bottom, close, volume, time]))
+
+
+@cache
+def real():
+    return samples.load_bars("BTCUSDT_1h")[:N].matrix
+
+
+SERIES = {"smooth": smooth, "coarse": coarse, "real": real}
+
+
+def _frozen(rows):
+    rows.setflags(write=False)
+    return rows
+
+
+@cache
+def _program(name):
+    return compile_program(resolve((name,)))
+
+
+def values(name, rows):
+    program = _program(name)
+    out = np.full((len(rows), 1), -777.0)
+    program.advance(program.start(), rows, out)
+    return out[:, 0]
+
+
+def scaled(rows, price=1.0, volume=1.0):
+    return np.ascontiguousarray(rows * np.array([price, price, price, price, volume, 1.0]))
+
+
+def assert_close(actual, expected, share=1e-9):
+    """Equal within a share of the value, or of the column's usual size where the value crosses zero."""
+    seen = np.isfinite(expected)
+    np.testing.assert_array_equal(np.isfinite(actual), seen)
+    size = np.maximum(np.abs(expected[seen]), np.mean(np.abs(expected[seen])))
+    assert (np.abs(actual[seen] - expected[seen]) <= share * size).all()
+
+
+@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cut_at_any_bar_keeps_every_earlier_bit(name, series):
+    rows = SERIES[series]()
+    whole = values(name, rows)
+    for cut in range(1, N):
+        assert values(name, rows[:cut]).tobytes() == whole[:cut].tobytes(), f"cut at bar {cut}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_later_bars_change_nothing(name):
+    rows, t = smooth(), 300
+    whole = values(name, rows)
+    for later in (rows[t:] * np.nan, rows[t:] * 10.0, rows[t:][::-1]):
+        tampered = np.ascontiguousarray(np.vstack([rows[:t], later]))
+        np.testing.assert_array_equal(values(name, tampered)[:t], whole[:t])
+
+
+@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("name", NAMES)
+def test_first_finite_value_is_at_the_lookback_and_all_later_ones_are_finite(name, series):
+    column = values(name, SERIES[series]())
+    lookback = registered()[name].lookback
+    assert np.isnan(column[: lookback - 1]).all()
+    assert np.isfinite(column[lookback - 1 :]).all()
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_stream_equals_batch_to_the_bit(series):
+    rows = SERIES[series]()
+    stream = FeatureStream(NAMES)
+    live = np.array([stream.update(row) for row in rows])
+    batch = np.column_stack([values(name, rows) for name in NAMES])
+    assert stream.names == NAMES
+    assert live.tobytes() == batch.tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_in_pieces_equals_the_whole(name):
+    rows, program = smooth(), _program(name)
+    state, out = program.start(), np.empty((N, 1))
+    for start in range(0, N, 37):
+        program.advance(state, rows[start : start + 37], out[start : start + 37])
+    assert out[:, 0].tobytes() == values(name, rows).tobytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bars_are_not_changed(name):
+    rows = smooth().copy()
+    values(name, rows)
+    np.testing.assert_array_equal(rows, smooth())
+
+
+@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("name", [n for n in NAMES if registered()[n].model_input])
+def test_model_inputs_ignore_the_unit_of_price_and_volume(name, series):
+    rows = SERIES[series]()
+    plain = values(name, rows)
+    for factor in (2.0, 1024.0):
+        assert values(name, scaled(rows, price=factor)).tobytes() == plain.tobytes()
+        assert values(name, scaled(rows, volume=factor)).tobytes() == plain.tobytes()
+    assert_close(values(name, scaled(rows, price=10.0)), plain)
+    assert_close(values(name, scaled(rows, volume=10.0)), plain)
+
+
+def test_only_atr_px_is_in_price_and_it_scales_with_it():
+    assert [name for name in NAMES if not registered()[name].model_input] == ["atr_px"]
+    rows = smooth()
+    np.testing.assert_array_equal(values("atr_px", scaled(rows, price=2.0)), 2.0 * values("atr_px", rows))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_after_warmup_ten_times_the_history_gives_the_same_number(name):
+    warmup, tail = registered()[name].warmup, 100
+    rows = smooth(10 * max(f.warmup for f in registered().values()) + tail)
+    long = values(name, rows[-10 * warmup - tail :])[-tail - 1 :]
+    short = values(name, rows[-warmup - tail :])[-tail - 1 :]
+    assert_close(short, long)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_market_that_stands_still_gives_the_neutral_value(name):
+    rows = np.tile([123.4, 123.4, 123.4, 123.4, 0.0, 1.6e9], (N, 1))
+    column = values(name, rows)[registered()[name].lookback - 1 :]
+    assert np.isfinite(column).all()
+    if registered()[name].family != "time":
+        np.testing.assert_allclose(column, NEUTRAL.get(name, 0.0), rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_market_that_comes_to_rest_stays_finite(name):
+    moving = smooth()
+    rest = np.tile(moving[-1], (N, 1))
+    rest[:, :3], rest[:, 4] = moving[-1, 3], 0.0
+    column = values(name, np.vstack([moving, rest]))
+    assert np.isfinite(column[registered()[name].lookback - 1 :]).all()
+    assert np.abs(column[N:]).max() <= 2.0 * np.nanmax(np.abs(column[:N])) + 100.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_description_is_complete(name):
+    f = registered()[name]
+    assert f.family in FAMILIES
+    assert f.unit
+    assert f.source
+    assert (f.pine is None) == bool(f.no_pine)
+    assert "{" not in (f.pine or "")
+    assert name == f.name
+    assert name.isidentifier()
+
+
+_HASH = """
+import hashlib, numpy as np
+from mlstrat.data import samples
+from mlstrat.data.synthetic import random_walk
+from mlstrat.features.matrix import build
+from mlstrat.features.registry import registered
+matrix = build(random_walk(400, 7, step_ticks=4000.0), names=tuple(registered()))
+print(hashlib.sha256(matrix.values.tobytes()).hexdigest())
+"""
+
+
+def test_other_processes_give_the_same_bits():
+    own = np.ascontiguousarray(np.column_stack([values(name, smooth()) for name in NAMES]))
+    expected = hashlib.sha256(own.tobytes()).hexdigest()
+    for seed in ("0", "1"):
+        run = subprocess.run(
+            [sys.executable, "-c", _HASH],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert run.stdout.strip() == expected

@@ -1,0 +1,132 @@
+"""What the quality report says about bars whose oddities are known by construction."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlstrat.data import samples
+from mlstrat.data.bars import Bars
+from mlstrat.data.quality import check, inspect
+from mlstrat.data.sources import read_bars
+from mlstrat.data.synthetic import random_walk
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def keep(bars: Bars, rows: np.ndarray) -> Bars:
+    return read_bars(bars.frame().iloc[rows], symbol=bars.symbol, timeframe=str(bars.timeframe), now=NOW)
+
+
+def changed(bars: Bars, row: int, **values: float) -> Bars:
+    frame = bars.frame()
+    for name, value in values.items():
+        frame.iloc[row, frame.columns.get_loc(name)] = value
+    return read_bars(frame, symbol=bars.symbol, now=NOW)
+
+
+def test_gaps_are_counted_and_the_longest_is_named() -> None:
+    bars = keep(random_walk(100, 1), np.r_[0:10, 12:50, 57:99])
+    report = check(bars)
+    assert [(gap.row, gap.missing) for gap in report.gaps] == [(10, 2), (48, 7)]
+    assert report.missing_bars == 9
+    assert report.longest_gap is not None
+    assert report.longest_gap.missing == 7
+    assert any(
+        line.startswith("2 gaps, 9 bars missing (longest: 7 after 2020-01-03 01:00, row 48)")
+        for line in report.lines()
+    )
+
+
+def test_clean_bars_have_nothing_to_report() -> None:
+    report = check(random_walk(400, 2))
+    assert [finding.level for finding in report.findings()] == ["ok", "ok"]
+    assert report.longest_gap is None
+
+
+def test_flat_zero_volume_and_spiking_bars() -> None:
+    walk = random_walk(200, 3)
+    price = walk.close[49]
+    flat = changed(walk, 50, open=price, high=price, low=price, close=price, volume=0.0)
+    report = check(changed(flat, 120, high=float(walk.high[120]) * 1.1))
+    assert (report.flat_rows, report.zero_volume_rows, report.spike_rows) == ((50,), (50,), (120,))
+
+
+def test_a_move_that_stays_is_no_spike() -> None:
+    walk = random_walk(200, 3)
+    frame = walk.frame()
+    frame.iloc[100:, :4] *= 1.1
+    assert check(read_bars(frame, symbol="WALK", now=NOW)).spike_rows == ()
+
+
+def test_constant_price_is_a_defect() -> None:
+    frame = random_walk(50, 1).frame().assign(open=5.0, high=5.0, low=5.0, close=5.0)
+    bars, findings = inspect(frame, symbol="WALK", now=NOW)
+    assert bars is not None
+    assert ("defect", "every close is the same") in [(found.level, found.what) for found in findings]
+
+
+def test_weekends_are_no_outages_but_the_facts_are_questioned() -> None:
+    days = pd.bdate_range("2024-01-01", "2024-06-28", tz="UTC")
+    frame = random_walk(len(days), 4, timeframe="1d").frame().set_index(days)
+    report = check(read_bars(frame, symbol="XYZ", now=NOW))
+    assert report.closes
+    assert report.gaps == ()
+    assert any("give instrument.bars_per_year (252" in line for line in report.lines())
+    known = check(read_bars(frame, symbol="XYZ", instrument={"bars_per_year": 252.0}, now=NOW))
+    assert known.remarks == ()
+    outage = check(read_bars(frame.drop(frame.index[30:36]), symbol="XYZ", now=NOW))
+    assert len(outage.gaps) == 1
+
+
+@pytest.mark.parametrize("name", samples.names())
+def test_sample_gaps_are_those_counted_by_hand(name: str) -> None:
+    bars = samples.load_bars(name)
+    report = check(bars)
+    hours = set(bars.time.astype("datetime64[h]").astype(int).tolist())
+    assert report.missing_bars == max(hours) - min(hours) + 1 - len(hours) == 20
+    assert len(report.gaps) == 10
+
+
+def test_training_warning() -> None:
+    report = check(random_walk(10, 1))
+    assert report.training_warning(365) is None
+    assert "training_days is 90" in str(report.training_warning(90))
+
+
+def test_notes_of_reading_appear() -> None:
+    frame = random_walk(10, 1).frame()
+    bars = read_bars(frame, symbol="NEW", now=datetime(2020, 1, 1, 9, 30, tzinfo=UTC))
+    lines = check(bars).lines()
+    assert any(line.startswith("The last bar (2020-01-01T09:00 UTC) had not closed") for line in lines)
+    assert any(line.startswith("Tick of NEW is not known") for line in lines)
+
+
+def test_inspect_lists_every_broken_law() -> None:
+    frame = random_walk(20, 1).frame()
+    frame.iloc[3, 3] = -1.0
+    frame.iloc[5, 4] = -1.0
+    frame.iloc[7, 1] = np.nan
+    bars, findings = inspect(frame, symbol="WALK", now=NOW)
+    assert bars is None
+    told = [
+        (found.what.split(" (")[0], found.where.split(" ")[1])
+        for found in findings
+        if found.level == "defect"
+    ]
+    assert told == [
+        ("has a high that is not a finite number", "7"),
+        ("has a close of zero or less", "3"),
+        ("has a negative volume", "5"),
+        ("has a low above its open or close", "3"),
+    ]
+    assert all(found.remedy for found in findings if found.level == "defect")
+
+
+def test_inspect_of_what_is_no_table_at_all() -> None:
+    bars, findings = inspect(pd.DataFrame({"a": [1]}), symbol="WALK", now=NOW)
+    assert bars is None
+    assert [found.level for found in findings] == ["defect"]
+    assert findings[0].what.startswith("the frame has no column open")
+    assert findings[0].remedy.startswith("give time, open")

@@ -1,0 +1,235 @@
+"""The known-at join, against a plain loop over every pair of bar and headline."""
+
+import math
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlstrat.data.bars import Bars
+from mlstrat.data.instrument import Instrument
+from mlstrat.data.timeframe import Timeframe
+from mlstrat.errors import DataError
+from mlstrat.sentiment.align import SentimentSeries, neutral, to_bars
+from mlstrat.sentiment.source import Headlines
+
+START = np.datetime64("2022-01-01T00:00", "ns")
+HOUR = np.timedelta64(3600, "s")
+SETTINGS = {"latency_minutes": 5.0, "half_life_hours": 12.0, "window_hours": 72.0}
+COLUMNS = ("score", "confidence", "count")
+
+
+def make_bars(n, timeframe="1h", missing=()):
+    length = Timeframe(timeframe)
+    keep = np.setdiff1d(np.arange(n), missing)
+    flat = np.full(len(keep), 100.0)
+    return Bars(
+        START + keep * length.delta, flat, flat, flat, flat, flat, "BTCUSDT", length, Instrument("BTCUSDT")
+    )
+
+
+def make_headlines(minutes, known=None):
+    published = START + np.sort(np.asarray(minutes, np.int64)) * np.timedelta64(60, "s")
+    n = len(published)
+    known = np.ones(n, bool) if known is None else np.asarray(known, bool)
+    return Headlines(published, known, ("a",) * n, ("",) * n)
+
+
+def random_case(seed, n=300):
+    rng = np.random.default_rng(seed)
+    headlines = make_headlines(rng.integers(-3 * 1440, 12 * 1440, n), rng.random(n) < 0.8)
+    confidence = np.where(rng.random(n) < 0.3, 0.0, rng.random(n))
+    return headlines, rng.uniform(-1, 1, n), confidence
+
+
+def known_at(headlines, latency_minutes):
+    """From the definition, by the calendar: publication, or the midnight after its day; then the latency."""
+    moments = []
+    for stamp, time_known in zip(headlines.published_at, headlines.time_known, strict=True):
+        moment = datetime.fromisoformat(str(stamp.astype("datetime64[us]")))
+        if not time_known:
+            moment = datetime(moment.year, moment.month, moment.day) + timedelta(days=1)
+        moments.append(moment + timedelta(minutes=latency_minutes))
+    return moments
+
+
+def by_loop(headlines, polarity, confidence, moments, latency_minutes, half_life_hours, window_hours):
+    known = known_at(headlines, latency_minutes)
+    rows = []
+    for moment in moments:
+        now = datetime.fromisoformat(str(moment.astype("datetime64[us]")))
+        ages = [(now - k).total_seconds() / 3600 for k in known]
+        seen = [i for i, age in enumerate(ages) if 0 <= age < window_hours]
+        weights = {i: math.exp(-math.log(2) * ages[i] / half_life_hours) for i in seen}
+        trusted = math.fsum(weights[i] * confidence[i] for i in seen)
+        leaning = math.fsum(weights[i] * confidence[i] * polarity[i] for i in seen)
+        effective = math.fsum(weights.values())
+        if trusted == 0:
+            rows.append((0.0, 0.0, len(seen)))
+            continue
+        mean_confidence = trusted / effective
+        rows.append((leaning / trusted, effective / (effective + 3) * mean_confidence, len(seen)))
+    return np.array(rows).T
+
+
+def assert_same_bits(ours, theirs, n):
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(ours, name)[:n], getattr(theirs, name)[:n])
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("timeframe", ["1h", "4h", "1d"])
+def test_equals_the_plain_loop(seed, timeframe):
+    headlines, polarity, confidence = random_case(seed)
+    bars = make_bars(10 * 86_400 // Timeframe(timeframe).seconds, timeframe, missing=(3, 4))
+    for given_settings in (SETTINGS, {"latency_minutes": 0.0, "half_life_hours": 1.5, "window_hours": 7.0}):
+        series = to_bars(headlines, polarity, confidence, bars, **given_settings)
+        score, trust, count = by_loop(headlines, polarity, confidence, bars.close_time, **given_settings)
+        np.testing.assert_allclose(series.score, score, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(series.confidence, trust, rtol=0, atol=1e-12)
+        np.testing.assert_array_equal(series.count, count)
+
+
+def test_a_daily_value_is_the_one_of_the_last_midnight_on_the_grid():
+    headlines, polarity, confidence = random_case(4)
+    bars = make_bars(240)
+    series = to_bars(headlines, polarity, confidence, bars, **SETTINGS, resolution="1d")
+    midnights = [np.datetime64(str(moment)[:10], "ns") for moment in bars.time]
+    score, trust, count = by_loop(headlines, polarity, confidence, midnights, **SETTINGS)
+    np.testing.assert_allclose(series.confidence, trust, rtol=0, atol=0.025 + 1e-12)
+    known = series.known
+    np.testing.assert_allclose(series.score[known], score[known], rtol=0, atol=0.025 + 1e-12)
+    np.testing.assert_array_equal(series.count, count)
+    assert set(series.score.tolist()) <= {level / 20 for level in range(-20, 21)}
+    assert set(series.confidence.tolist()) <= {level / 20 for level in range(21)}
+    for name in COLUMNS:
+        by_day = getattr(series, name).reshape(10, 24)
+        np.testing.assert_array_equal(by_day, np.repeat(by_day[:, :1], 24, axis=1))
+    assert len(set(series.score.tolist())) > 3
+
+
+def test_a_single_headline_halves_with_its_half_life_and_ends_with_the_window():
+    headlines = make_headlines([0])
+    setting = {"latency_minutes": 60.0, "half_life_hours": 2.0, "window_hours": 6.0}
+    series = to_bars(headlines, np.array([-0.5]), np.array([0.8]), make_bars(9), **setting)
+    weights = np.array([1, 2**-0.5, 0.5, 2**-1.5, 0.25, 2**-2.5])
+    np.testing.assert_allclose(series.confidence[:6], 0.8 * weights / (weights + 3), rtol=1e-14)
+    np.testing.assert_allclose(series.score[:6], -0.5, rtol=1e-14)
+    assert series.count.tolist() == [1] * 6 + [0] * 3
+    assert not series.known[6:].any()
+
+
+@pytest.mark.parametrize("resolution", ["bar", "1d"])
+def test_a_midnight_stamp_of_unknown_time_counts_from_the_next_day(resolution):
+    headlines = make_headlines([0], known=[False])
+    setting = {**SETTINGS, "latency_minutes": 0.0}
+    series = to_bars(headlines, np.ones(1), np.ones(1), make_bars(48), **setting, resolution=resolution)
+    first = int(np.argmax(series.known))
+    assert first == (23 if resolution == "bar" else 24)
+    assert not series.known[:first].any()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    minutes=st.lists(st.integers(-2000, 4000), min_size=1, max_size=12),
+    known=st.lists(st.booleans(), min_size=12, max_size=12),
+    latency=st.sampled_from([0.0, 0.5, 5.0, 61.0]),
+    resolution=st.sampled_from(["bar", "1d"]),
+    data=st.data(),
+)
+def test_no_headline_influences_a_bar_that_closes_before_it_is_known(
+    minutes, known, latency, resolution, data
+):
+    headlines = make_headlines(minutes, known[: len(minutes)])
+    n = len(headlines)
+    changed = data.draw(st.integers(0, n - 1))
+    bars = make_bars(60)
+    setting = {**SETTINGS, "latency_minutes": latency}
+    polarity, confidence = np.linspace(-1, 1, n), np.full(n, 0.9)
+    before = to_bars(headlines, polarity, confidence, bars, **setting, resolution=resolution)
+    polarity[changed], confidence[changed] = 0.123, 0.456
+    after = to_bars(headlines, polarity, confidence, bars, **setting, resolution=resolution)
+    moment = np.datetime64(known_at(headlines, latency)[changed], "ns")
+    assert_same_bits(before, after, int(np.sum(bars.close_time < moment)))
+
+
+@pytest.mark.parametrize("resolution", ["bar", "1d"])
+def test_cut_at_every_bar_all_earlier_values_keep_their_bits(resolution):
+    headlines, polarity, confidence = random_case(5)
+    bars = make_bars(240, missing=(50, 51, 52))
+    whole = to_bars(headlines, polarity, confidence, bars, **SETTINGS, resolution=resolution)
+    for cut in range(1, len(bars)):
+        known = headlines.published_at <= bars.close_time[cut - 1]
+        texts = ("a",) * int(known.sum())
+        past = Headlines(
+            headlines.published_at[known], headlines.time_known[known], texts, ("",) * len(texts)
+        )
+        part = to_bars(
+            past, polarity[known], confidence[known], bars[:cut], **SETTINGS, resolution=resolution
+        )
+        assert_same_bits(whole, part, cut)
+
+
+@pytest.mark.parametrize("minutes", [[], [10_000], [-10_000]])
+def test_where_nothing_is_known_the_series_is_neutral(minutes):
+    headlines = make_headlines(minutes)
+    series = to_bars(headlines, np.ones(len(minutes)), np.ones(len(minutes)), make_bars(24), **SETTINGS)
+    assert_same_bits(series, neutral(make_bars(24)), 24)
+    assert not series.known.any()
+
+
+def test_headlines_without_a_mood_count_but_have_no_vote():
+    series = to_bars(make_headlines([0, 1]), np.zeros(2), np.zeros(2), make_bars(3), **SETTINGS)
+    assert series.count.tolist() == [2, 2, 2]
+    assert not series.known.any()
+    assert not series.score.any()
+
+
+def test_confidence_rises_with_the_number_of_headlines():
+    trust = [
+        to_bars(make_headlines([0] * n), np.ones(n), np.full(n, 0.5), make_bars(1), **SETTINGS).confidence[0]
+        for n in (1, 2, 5, 20, 500)
+    ]
+    assert trust == sorted(set(trust))
+    assert trust[-1] < 0.5
+
+
+def test_what_was_given_is_not_changed():
+    headlines, polarity, confidence = random_case(6)
+    copies = polarity.copy(), confidence.copy()
+    series = to_bars(headlines, polarity, confidence, make_bars(24), **SETTINGS)
+    np.testing.assert_array_equal(polarity, copies[0])
+    np.testing.assert_array_equal(confidence, copies[1])
+    with pytest.raises(ValueError, match="read-only"):
+        series.score[0] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"latency_minutes": -1.0}, "latency_minutes is -1.0: give 0 or more"),
+        ({"latency_minutes": math.nan}, "latency_minutes is nan: give 0 or more"),
+        ({"half_life_hours": 0.0}, "half_life_hours is 0.0: give a positive number"),
+        ({"window_hours": math.inf}, "window_hours is inf: give a positive number"),
+        ({"resolution": "1w"}, "resolution is '1w': give bar or 1d"),
+        ({"polarity": np.array([1.1])}, "headline 0 has polarity 1.1 .* give a polarity in"),
+        ({"confidence": np.array([np.nan])}, "headline 0 has .* confidence nan: give"),
+        ({"polarity": np.zeros(2)}, "score every headline once"),
+    ],
+)
+def test_impossible_input_is_refused(change, sentence):
+    given_input = {"polarity": np.zeros(1), "confidence": np.zeros(1), **SETTINGS, **change}
+    with pytest.raises(DataError, match=sentence):
+        to_bars(make_headlines([0]), bars=make_bars(3), **given_input)
+
+
+def test_a_series_holds_its_laws():
+    time, zeros, count = make_bars(2).time, np.zeros(2), np.zeros(2, np.int64)
+    with pytest.raises(DataError, match=r"sentiment\.confidence has 1 rows for 2 bars: give one value a bar"):
+        SentimentSeries(time, zeros, np.zeros(1), count)
+    with pytest.raises(DataError, match="sentiment of bar 1 is out of range"):
+        SentimentSeries(time, np.array([0.0, np.nan]), zeros, count)
+    with pytest.raises(DataError, match="sentiment of bar 0 is out of range"):
+        SentimentSeries(time, zeros, np.array([-0.1, 0.0]), count)
