@@ -1,6 +1,9 @@
 """Array types, and the one way this package compiles a function with numba."""
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -16,15 +19,31 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def njit(function: Callable[P, R]) -> Callable[P, R]:
+def njit(function: Callable[P, R], inline: bool = False) -> Callable[P, R]:
     """Compile with numba: cached on disk, IEEE division, and never a reordered sum.
 
-    `fastmath` stays off, so that batch and one-bar-at-a-time give the same bits.
+    `fastmath` stays off, so that batch and one-bar-at-a-time give the same bits. `inline` makes LLVM put the
+    function into its callers. Numba renews a cached function only when the file that defines it changes,
+    though code of other files is compiled into it; here it is renewed when any compiled file changes.
     """
     import numba
 
-    compiled: Any = numba.njit(cache=True, error_model="numpy", fastmath=False, nogil=True)
-    return compiled(function)  # type: ignore[no-any-return]
+    compiled: Any = numba.njit(
+        cache=True, error_model="numpy", fastmath=False, nogil=True, forceinline=inline
+    )(function)
+    compiled._cache._cache_file._source_stamp = _source_stamp()
+    return compiled  # type: ignore[no-any-return]
+
+
+@cache
+def _source_stamp() -> str:
+    """Return the hash of this package's files that define compiled functions."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        content = path.read_bytes()
+        if b"njit" in content or b"@feature" in content:
+            digest.update(content)
+    return digest.hexdigest()
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

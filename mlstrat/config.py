@@ -11,13 +11,35 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from mlstrat.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0, le=1)]
 ShareOrZero = Annotated[float, Field(ge=0, lt=1)]
-Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a date such as 2021-10-01")]
+
+
+def _in_calendar(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("give a date that the calendar has, such as 2021-10-01") from None
+    return text
+
+
+Date = Annotated[
+    str,
+    Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a date such as 2021-10-01"),
+    AfterValidator(_in_calendar),
+]
 Grade = Literal["A", "B", "C", "D", "F"]
 
 
@@ -37,7 +59,7 @@ class DataConfig(_Section):
 
 
 class InstrumentConfig(_Section):
-    """Facts that replace the shipped ones; None keeps them."""
+    """Facts that replace the shipped ones; those not set keep them."""
 
     tick: Annotated[float, Field(gt=0)] | None = None
     step: Annotated[float, Field(gt=0)] | None = None

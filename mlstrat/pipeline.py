@@ -152,7 +152,7 @@ def run(
         mood = mood_for(bars, config.sentiment)
     watcher.stage("computing features and labels (compiled once, then cached)")
     panel = load_panel(bars, mood, config)
-    schedule = schedule_for(panel, config)
+    schedule = schedule_for(bars, panel.features.ready, config)
     watcher.stage("walking forward")
     predictions = walk_forward(panel, schedule, config, store, watcher.windows)
     watcher.stage(f"executing in {engine}")

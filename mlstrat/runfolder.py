@@ -20,9 +20,7 @@ from mlstrat.sentiment.align import SentimentSeries
 
 MANIFEST = "manifest.json"
 FOLDS = "folds"
-_PACKAGES = (
-    "numpy pandas pyarrow scipy numba scikit-learn joblib pydantic safetensors torch backtrader"
-)
+_PACKAGES = "numpy pandas pyarrow scipy numba scikit-learn joblib pydantic safetensors torch backtrader"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mlstrat.execution.rule import (
     step_bar,
     units_for,
 )
-from mlstrat.execution.types import FEE, OPEN, SLIP, TICK, Decisions, Result, RiskRules, Trades
+from mlstrat.execution.types import CASH, FEE, OPEN, SLIP, TICK, Decisions, Result, RiskRules, Trades
 
 # Columns of the kernel's trade rows.
 _SIGNAL, _ENTRY, _EXIT, _SIDE, _UNITS, _BUY, _SELL, _COMMISSION, _PROFIT, _REASON = range(10)
@@ -133,7 +133,7 @@ def _simulate(
     breakers = breaker_start(rules)
     slip = rules[SLIP] * rules[TICK]
     fee = rules[FEE]
-    cash = rules[0]
+    cash = rules[CASH]
     n_trades = 0
     signal, entry, held = -1, -1, 0
     quantity, paid, order = 0.0, 0.0, 0.0

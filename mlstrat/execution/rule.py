@@ -9,6 +9,7 @@ import numpy as np
 
 from mlstrat.arrays import FloatArray, njit
 from mlstrat.execution.types import (
+    CASH,
     COOLDOWN,
     FEE,
     MAX_DAY,
@@ -25,7 +26,7 @@ from mlstrat.execution.types import (
 )
 
 # Positions in a breaker's state row.
-PEAK, DAY, DAY_START, STREAK, PAUSED_UNTIL = range(5)
+PEAK, DAY, DAY_START, STREAK, PAUSED_UNTIL, LAST_CASH = range(6)
 DAY_SECONDS = 86_400.0
 
 
@@ -137,8 +138,9 @@ def step_bar(
 @njit
 def breaker_start(rules: FloatArray) -> FloatArray:
     """Return the breakers' state before the first bar."""
-    state = np.zeros(5)
-    state[PEAK] = rules[0]
+    state = np.zeros(6)
+    state[PEAK] = rules[CASH]
+    state[LAST_CASH] = rules[CASH]
     state[DAY] = -1.0
     state[PAUSED_UNTIL] = -1.0
     return state
@@ -156,7 +158,7 @@ def breaker_step(state: FloatArray, bar: int, close_seconds: float, cash: float,
 
     Parameters
     ----------
-    state : (5,) float64
+    state : (6,) float64
         From `breaker_start`; changed in place.
     bar : int
         Index of the bar.
@@ -174,8 +176,11 @@ def breaker_step(state: FloatArray, bar: int, close_seconds: float, cash: float,
     """
     day = math.floor((close_seconds - 1.0) / DAY_SECONDS)
     if day != state[DAY]:
+        # The day began with the cash of the last flat close before it, so that the loss of a trade held
+        # over midnight counts on the day on which it is taken.
         state[DAY] = day
-        state[DAY_START] = cash
+        state[DAY_START] = state[LAST_CASH]
+    state[LAST_CASH] = cash
     state[PEAK] = max(state[PEAK], cash)
     if bar < state[PAUSED_UNTIL]:
         return False

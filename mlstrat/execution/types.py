@@ -55,7 +55,8 @@ class RiskRules:
     max_drawdown : float
         Entries pause when cash falls this share below its peak; 0 = never.
     max_daily_loss : float
-        Entries pause when cash falls this share below its value at the day's start (UTC); 0 = never.
+        Entries pause when cash falls this share below what it was at the last flat close of the days
+        before (UTC); 0 = never.
     max_losing_streak : int
         Entries pause after so many losing trades in a row; 0 = never.
     cooldown_bars : int
@@ -152,8 +153,8 @@ class Decisions:
         trading = self.side != FLAT
         bad = trading & ~((self.fraction >= 0) & (self.fraction <= 1))
         self._refuse(bad, "has a fraction outside [0, 1]", "give a share of equity")
-        crossed = trading & ((self.target - self.stop) * self.side <= 0)
-        self._refuse(crossed, "has its stop beyond its target", "a long's stop lies below its target")
+        crossed = trading & ~((self.target - self.stop) * self.side > 0)
+        self._refuse(crossed, "has no stop short of its target", "a long's stop lies below its target")
 
     def _refuse(self, bad: np.ndarray, what: str, remedy: str) -> None:
         if bad.any():

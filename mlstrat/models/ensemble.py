@@ -17,10 +17,10 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray, TimeArray, njit
 from mlstrat.config import ModelsConfig
 from mlstrat.errors import NotEnoughBarsError
+from mlstrat.logistic import fit_slopes, logit
 from mlstrat.models.binning import bin_block, bin_row, fit_edges
 from mlstrat.models.boosting import fit_boosting
 from mlstrat.models.forest import fit_forest
-from mlstrat.logistic import fit_slopes, logit
 from mlstrat.models.lstm import Lstm, fit_lstm, lstm_inputs, lstm_step
 from mlstrat.models.trees import Trees, predict_trees
 from mlstrat.splits import purge

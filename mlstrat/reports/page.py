@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from mlstrat.errors import MissingExtraError
+from mlstrat.files import write_bytes, write_json
 from mlstrat.reports import figures, tables, tearsheet, wording
 from mlstrat.reports.numbers import Numbers, as_json, measure
 from mlstrat.reports.story import Story
@@ -18,6 +17,10 @@ PAGE_NAME = "report.html"
 METRICS_NAME = "metrics.json"
 TRADES_NAME = "trades.csv"
 _TEMPLATE = "report.html.j2"
+_LINKS = {
+    TRADES_NAME: "all trades as CSV",
+    tearsheet.FILE_NAME: "the QuantStats tear sheet (daily returns)",
+}
 
 
 def write(folder: Path, story: Story) -> None:
@@ -39,18 +42,13 @@ def write(folder: Path, story: Story) -> None:
         jinja2 or matplotlib is not installed.
     DataError
         The story's trades begin before its predictions.
+    RunFolderError
+        The folder cannot be written to.
     """
     numbers = measure(story)
-    text = json.dumps(as_json(numbers, story), indent=2, allow_nan=False, ensure_ascii=False)
     page = render(story, numbers, links=[name for name in _LINKS if (folder / name).exists()])
-    _replace(folder / METRICS_NAME, text + "\n")
-    _replace(folder / PAGE_NAME, page)
-
-
-_LINKS = {
-    TRADES_NAME: "all trades as CSV",
-    tearsheet.FILE_NAME: "the QuantStats tear sheet (daily returns)",
-}
+    write_json(folder / METRICS_NAME, as_json(numbers, story))
+    write_bytes(folder / PAGE_NAME, page.encode())
 
 
 def render(story: Story, numbers: Numbers, links: list[str]) -> str:
@@ -120,13 +118,3 @@ def _environment() -> Any:
 
 def _template() -> str:
     return (resources.files("mlstrat.reports") / "templates" / _TEMPLATE).read_text(encoding="utf-8")
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put the whole text in place at once: a reader sees the old file or the new one, never a part."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -60,9 +60,9 @@ def headline(numbers: Numbers, bars_per_year: float) -> list[tuple[str, str, str
             f"{count(under_days)} days from peak to recovery or end" if under_days else "equity never fell",
         ),
         (
-            "Trades",
+            "Trades completed",
             count(p["trades"]),
-            f"{percent(p['win_rate'])} of them won" if p["trades"] else "none completed",
+            f"{percent(p['win_rate'])} of them won" if p["trades"] else "nothing to judge",
         ),
         (
             "Average trade",
@@ -269,9 +269,11 @@ def settings(config: RunConfig) -> str:
 
 
 def manifest(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return the manifest as (dotted name, text), nested mappings flattened."""
+    """Return the manifest as (dotted name, text), nested mappings flattened, without the settings."""
     rows: list[tuple[str, str]] = []
     for key, value in content.items():
+        if key == "config" and not prefix:
+            continue
         if isinstance(value, Mapping):
             rows += manifest(value, f"{prefix}{key}.")
         elif isinstance(value, list | tuple):

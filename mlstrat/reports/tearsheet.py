@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from mlstrat.arrays import FloatArray
 from mlstrat.data.bars import Bars
 from mlstrat.errors import MissingExtraError
 from mlstrat.execution.types import Result
+from mlstrat.files import write_bytes
 from mlstrat.reports.baselines import constant_weight, held_equity
 
 if TYPE_CHECKING:
@@ -43,33 +45,25 @@ def write(folder: Path, result: Result, bars: Bars) -> Path | None:
     -------
     Path or None
         The page; None where equity or the market never moves or there are fewer than 3 days, which
-        QuantStats cannot draw.
+        QuantStats cannot draw; a page of an earlier run is then removed.
 
     Raises
     ------
     MissingExtraError
         QuantStats is not installed.
+    RunFolderError
+        The folder cannot be written to.
     """
-    cash = result.rules.cash
+    path, cash = folder / FILE_NAME, result.rules.cash
     held = held_equity(bars, constant_weight(len(bars), 1.0), result.rules)
     returns = daily_returns(result.equity, bars, cash, "Strategy")
     benchmark = daily_returns(held, bars, cash, "Buy and hold")
     if len(returns) < 3 or returns.nunique() < 2 or benchmark.nunique() < 2:
+        path.unlink(missing_ok=True)
         return None
-    path = folder / FILE_NAME
-    with _quietly():
-        _quantstats().reports.html(
-            returns,
-            benchmark=benchmark,
-            rf=0.0,
-            title=f"{bars.symbol} {bars.timeframe}: out of sample, costs included",
-            output=str(path),
-            download_filename=FILE_NAME,
-            periods_per_year=periods_per_year(bars),
-            compounded=True,
-            match_dates=False,
-        )
-    path.write_text(_ICON.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
+    title = f"{bars.symbol} {bars.timeframe}: out of sample, costs included"
+    page = _page(returns, benchmark, title, periods_per_year(bars))
+    write_bytes(path, _ICON.sub("", page).encode())
     return path
 
 
@@ -107,6 +101,23 @@ def periods_per_year(bars: Bars) -> int:
     if bars.timeframe.seconds > 86_400:
         return max(1, round(bars.bars_per_year))
     return _EXCHANGE if bars.instrument.bars_per_year else _ALWAYS_OPEN
+
+
+def _page(returns: pd.Series, benchmark: pd.Series, title: str, per_year: int) -> str:
+    with _quietly(), tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, FILE_NAME)
+        _quantstats().reports.html(
+            returns,
+            benchmark=benchmark,
+            rf=0.0,
+            title=title,
+            output=str(output),
+            download_filename=FILE_NAME,
+            periods_per_year=per_year,
+            compounded=True,
+            match_dates=False,
+        )
+        return output.read_text(encoding="utf-8")
 
 
 def _quantstats() -> Any:

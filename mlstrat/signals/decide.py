@@ -97,7 +97,12 @@ def risk_rules(config: RunConfig, bars: Bars) -> RiskRules:
 
 
 def decide(
-    bars: Bars, predictions: Predictions, mood: SentimentSeries, atr_px: FloatArray, config: RunConfig
+    bars: Bars,
+    predictions: Predictions,
+    mood: SentimentSeries,
+    atr_px: FloatArray,
+    config: RunConfig,
+    rules: SignalRules | None = None,
 ) -> Decisions:
     """Decide every bar as if flat.
 
@@ -113,6 +118,8 @@ def decide(
         ATR(14) at each close, in price.
     config : RunConfig
         The sections signals, kelly and stops.
+    rules : SignalRules, optional
+        Instead of those of the configuration, for studies that vary them.
 
     Returns
     -------
@@ -131,7 +138,7 @@ def decide(
         predictions.threshold,
         mood.score,
         mood.confidence,
-        signal_rules(config, bars.instrument.tick),
+        rules or signal_rules(config, bars.instrument.tick),
     )
     side = table[:, SIDE].astype(np.int8)
     return Decisions(

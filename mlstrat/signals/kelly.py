@@ -9,7 +9,7 @@ Shrink = Literal["off", "standard", "strict"]
 
 # Standard errors taken off the estimate before it is bet on. `strict` was found by simulation: on
 # driftless random walks with costs it leaves at most 1 % of bars with a position (benchmarks/noise.py).
-STANDARD_ERRORS: dict[str, float] = {"off": 0.0, "standard": 0.5, "strict": 3.0}
+STANDARD_ERRORS: dict[str, float] = {"off": 0.0, "standard": 0.5, "strict": 2.0}
 
 
 @njit

@@ -12,7 +12,7 @@ import pytest
 from mlstrat.data import samples
 from mlstrat.data.synthetic import random_walk
 from mlstrat.features.program import compile_program
-from mlstrat.features.registry import FAMILIES, registered, resolve
+from mlstrat.features.registry import FAMILIES, INPUTS, registered, resolve
 from mlstrat.features.stream import FeatureStream
 
 NAMES = tuple(registered())
@@ -180,6 +180,17 @@ def test_after_warmup_ten_times_the_history_gives_the_same_number(name):
     long = values(name, rows[-10 * warmup - tail :])[-tail - 1 :]
     short = values(name, rows[-warmup - tail :])[-tail - 1 :]
     assert_close(short, long)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_inputs_named_are_those_that_matter(name):
+    rows = smooth()
+    plain = values(name, rows)
+    for k, column in enumerate(INPUTS):
+        changed = rows.copy()
+        changed[:, k] *= 1.0 + 0.3 * np.random.default_rng(k).random(N)
+        same = values(name, changed).tobytes() == plain.tobytes()
+        assert same == (column not in registered()[name].inputs), column
 
 
 @pytest.mark.parametrize("name", NAMES)

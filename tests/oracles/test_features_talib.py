@@ -5,13 +5,14 @@ from functools import cache
 import numpy as np
 import pytest
 
+from mlstrat.data import samples
 from mlstrat.data.synthetic import random_walk
 from mlstrat.features.matrix import build
 from mlstrat.features.registry import registered
 
 talib = pytest.importorskip("talib")
 
-SEEDS = (1, 2, 3)
+SERIES = (1, 2, 3, "BTCUSDT_1h", "ETHUSDT_1h")
 N = 4000
 
 
@@ -79,9 +80,8 @@ ORACLES = {
     "trix_15": lambda b: talib.TRIX(b.close, 15),
     "uo_7_14_28": lambda b: talib.ULTOSC(b.high, b.low, b.close, 7, 14, 28),
     "awesome_5_34": lambda b: (
-        talib.SMA(talib.MEDPRICE(b.high, b.low), 5) - talib.SMA(talib.MEDPRICE(b.high, b.low), 34)
-    )
-    / b.close,
+        (talib.SMA(talib.MEDPRICE(b.high, b.low), 5) - talib.SMA(talib.MEDPRICE(b.high, b.low), 34)) / b.close
+    ),
     "mfi_14": lambda b: talib.MFI(b.high, b.low, b.close, b.volume, 14),
     "obv_20": lambda b: _volume_share(talib.OBV(b.close, b.volume), b, 20),
     "cmf_20": lambda b: _volume_share(talib.AD(b.high, b.low, b.close, b.volume), b, 20),
@@ -97,25 +97,25 @@ ORACLES = {
     "volume_corr_20": lambda b: talib.CORREL(_returns(b), b.volume, 20),
     "zscore_50": lambda b: (b.close - talib.SMA(b.close, 50)) / talib.STDDEV(b.close, 50),
 }
-# TA-Lib takes these from running sums of squares of prices or of a growing line, and loses digits itself.
-LOOSE = {"bb_position": 1e-6, "bb_width": 1e-6, "zscore_50": 1e-6, "trend_r2_20": 1e-5, "volume_corr_20": 1e-7}
 
 
 @cache
-def _bars(seed):
-    return random_walk(N, seed, step_ticks=8000.0)
+def _bars(series):
+    if isinstance(series, str):
+        return samples.load_bars(series)[-N:]
+    return random_walk(N, series, step_ticks=8000.0)
 
 
 @cache
-def _matrix(seed):
-    return build(_bars(seed), names=tuple(ORACLES))
+def _matrix(series):
+    return build(_bars(series), names=tuple(ORACLES))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("name", ORACLES)
-def test_feature_equals_talib(name, seed):
+def test_feature_equals_talib(name, series):
     burn = registered()[name].warmup + 10
-    actual = _matrix(seed).column(name)[burn:]
-    expected = ORACLES[name](_bars(seed))[burn:]
+    actual = _matrix(series).column(name)[burn:]
+    expected = ORACLES[name](_bars(series))[burn:]
     size = np.maximum(np.abs(expected), np.mean(np.abs(expected)))
-    assert (np.abs(actual - expected) <= LOOSE.get(name, 1e-9) * size).all()
+    assert (np.abs(actual - expected) <= 1e-9 * size).all()

@@ -39,11 +39,12 @@ class Breakers:
 
     def __init__(self, rules: RiskRules) -> None:
         self.rules, self.peak, self.closed_until = rules, rules.cash, -1
-        self.losses, self.day, self.morning = 0, None, rules.cash
+        self.losses, self.day, self.morning, self.evening = 0, None, rules.cash, rules.cash
 
     def may_enter(self, t: int, when: datetime, cash: float) -> bool:
         if when.date() != self.day:
-            self.day, self.morning = when.date(), cash
+            self.day, self.morning = when.date(), self.evening
+        self.evening = cash
         if cash > self.peak:
             self.peak = cash
         if t < self.closed_until:
@@ -289,6 +290,8 @@ LONG, SHORT = (1, 4, 4, 0, 0.5, np.nan), (-1, 4, 4, 0, 0.5, np.nan)
         pytest.param(LONG, [(-6, 0, 9, 0)], 1, 98.5, "stop", id="4b open beyond the stop on the entry bar"),
         pytest.param(LONG, [(6, 0, 0, 9)], 1, 101.5, "target", id="4b open beyond the target"),
         pytest.param(LONG, [(-4, 0, 9, 0)], 1, 99.0, "stop", id="4b open at the stop"),
+        pytest.param(LONG, [(-4, 0, 8, 12)], 1, 99.0, "stop", id="4b before 4c, high first"),
+        pytest.param(SHORT, [(4, 0, 12, 8)], 1, 101.0, "stop", id="4b before 4c, low first"),
         pytest.param(LONG, [(0, 0, 4, 5)], 1, 101.0, "target", id="4c high nearer: high first"),
         pytest.param(LONG, [(0, 0, 5, 4)], 1, 99.0, "stop", id="4c low nearer: low first"),
         pytest.param(LONG, [(0, 0, 4, 4)], 1, 99.0, "stop", id="4c tie: low first"),

@@ -5,7 +5,7 @@ import pytest
 from execution_cases import make_case
 
 from mlstrat.execution.kernel import simulate
-from mlstrat.execution.types import Result
+from mlstrat.execution.types import OPEN, STOP, TARGET, TIME, Result
 
 EXACT = ("signal_bar", "entry_bar", "exit_bar", "side", "reason")
 CLOSE = ("units", "entry_price", "exit_price", "commission", "profit")
@@ -40,3 +40,14 @@ def test_same_trades(seed):
     assert got.engine == "backtrader"
     assert got.rules == case.rules
     np.testing.assert_array_equal(got.time, case.bars.time)
+
+
+def test_the_cases_reach_every_clause_of_the_rule():
+    results = [simulate(case.bars, case.decisions, case.rules) for case in map(make_case, range(42))]
+    reasons = np.concatenate([result.trades.reason for result in results])
+    assert set(reasons.tolist()) == {OPEN, STOP, TARGET, TIME}
+    assert sum(len(result.trades) for result in results) > 1_500
+    for name in ("blocked", "zero_units", "cancelled"):
+        assert sum(getattr(result, name) for result in results) > 100
+    within_a_bar = [np.sum(result.trades.entry_bar == result.trades.exit_bar) for result in results]
+    assert sum(within_a_bar) > 500

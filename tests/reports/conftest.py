@@ -1,5 +1,6 @@
 """A small run: synthetic bars, forecasts of chosen skill, decisions from them, executed by the kernel."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -61,7 +62,7 @@ def predict(bars: Bars, prob: np.ndarray, first: int, folds: int) -> Predictions
     fold = np.full(n, -1)
     edges = np.linspace(first, n, folds + 1).astype(int)
     windows = []
-    for k, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for k, (begin, end) in enumerate(itertools.pairwise(edges)):
         fold[begin:end] = k
         spans = (bars.time[begin - first], bars.close_time[begin - 1], bars.time[begin], bars.time[end - 1])
         windows.append(Window(k, *spans, first - 5, first // 3, 5, 3, 0.45 + 0.05 * k, "0" * 64))
@@ -104,7 +105,13 @@ def tell(
         result=result,
         funnel=funnel_of(decisions, result),
         strict=Strict(0, 0.0, funnel_of(none, simulate(bars, none, RULES))),
-        manifest={"seed": 7, "versions": {"numpy": np.__version__}, "extras": ["report"], "resumed": None},
+        manifest={
+            "seed": 7,
+            "versions": {"numpy": np.__version__},
+            "extras": ["report"],
+            "resumed": None,
+            "config": {"seed": 7},
+        },
         notes=("3 bars have <no> volume & are kept.",),
         stopper="" if trading else "The entry threshold stopped every bar: 0.52 would have passed.",
     )

@@ -31,8 +31,8 @@ class Counts:
 class DecisionStrategy(bt.Strategy):  # type: ignore[misc]
     """Asks an advisor at every close and, when flat with no breaker open, sends its trade as a bracket.
 
-    Subclasses give the advisor in `make_advisor`, and call `super()` where they override a method.
-    The advice of the current close is `self.advice`; `self.counts` counts what came of them.
+    Subclasses give the advisor in `make_advisor`, and call `super()` where they override a method. The
+    advice of the current close is `self.advice`; `self.counts` counts what came of it.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class DecisionStrategy(bt.Strategy):  # type: ignore[misc]
         self.advice: Advice = NO_TRADE
         self.counts = Counts()
         self._bracket: list[Any] = []
-        self._exit_bar = 0
+        self._bar, self._exit_bar = -1, 0
         self.setsizer(KellySizer())
 
     def make_advisor(self) -> Advisor:
@@ -72,8 +72,11 @@ class DecisionStrategy(bt.Strategy):  # type: ignore[misc]
         self.next()
 
     def next(self) -> None:
-        """Decide at the close of a bar."""
-        bar, row = len(self.data) - 1, row_of(self.data)
+        """Decide at the close of a bar of the first feed."""
+        bar = len(self.data) - 1
+        if bar == self._bar:  # another feed ticked
+            return
+        self._bar, row = bar, row_of(self.data)
         self.advice = self.advisor.advise(bar, row)
         if self.position or any(order.alive() for order in self._bracket):
             self._request_time_exit(bar)

@@ -134,6 +134,6 @@ def seconds_of_a_bar(data: Any) -> float:
         The feed's bars have no fixed length (ticks, months, years).
     """
     if data._timeframe not in _SECONDS:
-        name = bt.TimeFrame.getname(data._timeframe)
+        name = bt.TimeFrame.getname(data._timeframe, 1)
         raise DataError(f"the feed's bars are {name}, of no fixed length: use seconds to weeks.")
     return _SECONDS[data._timeframe] * float(data._compression)

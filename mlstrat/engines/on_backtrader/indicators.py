@@ -40,6 +40,10 @@ class _ByTime(bt.Indicator):  # type: ignore[misc]
             for array, value in zip(arrays, self._at(dates[i]), strict=True):
                 array[i] = value
 
+    def _plotlabel(self) -> list[str]:
+        # Backtrader would print the whole table into the legend.
+        return []
+
     def _at(self, date: float) -> tuple[float, ...]:
         return self._rows.get(round((date - UNIX_DAY) * DAY_SECONDS), self._nothing)
 

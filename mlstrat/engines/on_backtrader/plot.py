@@ -14,7 +14,7 @@ _WIDTH_INCHES, _HEIGHT_INCHES = 16.0, 9.0
 
 
 def plot(cerebro: bt.Cerebro, path: str | Path, *, dpi: int = 100, **scheme: Any) -> Path:
-    """Write the chart of a finished run to a PNG file.
+    """Write the chart of a finished run, of its first strategy where it has several, to a PNG file.
 
     Backtrader switches matplotlib to a window toolkit, counts days from another epoch than matplotlib,
     and hides the labels of every time axis; here the figure is drawn off screen, ticks are labelled from
@@ -55,7 +55,7 @@ def plot(cerebro: bt.Cerebro, path: str | Path, *, dpi: int = 100, **scheme: Any
         matplotlib.use(before, force=True)
     if not figures:
         raise ConfigError("the run has no bars to plot: feed it some, with exactbars=False.")
-    _save(figures[0], path, dpi)
+    _save(figures, path, dpi)
     return path
 
 
@@ -90,9 +90,10 @@ def _label_by_bar(ax: Any, dates: Sequence[float]) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(label))
 
 
-def _save(figure: Any, path: Path, dpi: int) -> None:
+def _save(figures: Sequence[Any], path: Path, dpi: int) -> None:
     import matplotlib.pyplot as plt
 
+    figure = figures[0]
     figure.set_size_inches(_WIDTH_INCHES, _HEIGHT_INCHES)
     bottom = min(figure.axes, key=lambda ax: ax.get_position().y0)
     bottom.tick_params(axis="x", labelbottom=True)
@@ -104,4 +105,5 @@ def _save(figure: Any, path: Path, dpi: int) -> None:
             f"{path} cannot be written ({reason}): give a path in a folder that exists and can be written."
         ) from error
     finally:
-        plt.close(figure)
+        for drawn in figures:
+            plt.close(drawn)

@@ -37,8 +37,9 @@ class Recorder(bt.Analyzer):  # type: ignore[misc]
         self._entry: tuple[int, bt.OrderExecutionBit] | None = None
 
     def next(self) -> None:
-        """Book the equity of a close."""
-        self._equity.append(self.strategy.broker.getvalue())
+        """Book the equity of a close of the first feed."""
+        if len(self.strategy.data) > len(self._equity):
+            self._equity.append(self.strategy.broker.getvalue())
 
     def notify_order(self, order: bt.Order) -> None:
         """Book a fill."""

@@ -12,6 +12,7 @@ from mlstrat.engines.on_backtrader.feed import BarsFeed
 from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.kernel import check_aligned
 from mlstrat.execution.types import Decisions
+from mlstrat.sentiment.align import SentimentSeries, neutral
 
 
 class MLStrategy(DecisionStrategy):
@@ -31,6 +32,9 @@ class MLStrategy(DecisionStrategy):
         `cerebro.optstrategy(MLStrategy, threshold=[0.55, 0.6], ...)` works.
     decisions : Decisions, optional
         Decisions already made for the feed's bars; they win over predictions.
+    retrain : bool
+        Instead of all these: fit the models of `config` inside the run, as bars arrive. The predictions
+        are those of the batch walk-forward, bit for bit, and stand in `strategy.advisor.predictions`.
     rules : RiskRules, optional
         As in `DecisionStrategy`.
     """
@@ -41,6 +45,7 @@ class MLStrategy(DecisionStrategy):
         ("config", None),
         ("threshold", None),
         ("decisions", None),
+        ("retrain", False),
     )
 
     def make_advisor(self) -> Advisor:
@@ -53,6 +58,8 @@ class MLStrategy(DecisionStrategy):
         DataError
             Decisions, predictions or mood that are not those of the feed's bars.
         """
+        if self.p.retrain:
+            return _retraining(self.data, self.p)
         decisions: Decisions | None = self.p.decisions
         if decisions is not None and self.p.threshold is not None:
             raise ConfigError(
@@ -65,23 +72,44 @@ class MLStrategy(DecisionStrategy):
         return PrecomputedAdvisor(decisions)
 
 
+def _retraining(data: Any, params: Any) -> Advisor:
+    from mlstrat.engines.on_backtrader.retraining import retraining_advisor
+
+    if params.predictions is not None or params.decisions is not None:
+        raise ConfigError("MLStrategy was told to retrain and given what to trade on: leave out one of them.")
+    bars = _bars_of(data)
+    return retraining_advisor(bars, _mood(params, bars), _config(params))
+
+
 def _decide(data: Any, params: Any) -> Decisions:
     from mlstrat.features.matrix import build
-    from mlstrat.sentiment.align import neutral
     from mlstrat.signals.decide import decide
 
     if params.predictions is None:
-        raise ConfigError("MLStrategy has nothing to trade on: give it predictions or decisions.")
+        raise ConfigError(
+            "MLStrategy has nothing to trade on: give it predictions, decisions or retrain=True."
+        )
     bars, config = _bars_of(data), _config(params)
-    mood = neutral(bars) if params.mood is None else params.mood
-    for name, table in (("predictions", params.predictions), ("mood", mood)):
-        if not np.array_equal(table.time, bars.time):
-            raise DataError(
-                f"{name} of {len(table):,} rows do not match the feed's {len(bars):,} bars: "
-                "make them of the bars that you feed."
-            )
+    mood = _mood(params, bars)
+    _refuse_other_bars("predictions", params.predictions, bars)
     atr_px = build(bars, ("atr_px",)).column("atr_px")
     return decide(bars, params.predictions, mood, atr_px, config)
+
+
+def _mood(params: Any, bars: Bars) -> SentimentSeries:
+    if params.mood is None:
+        return neutral(bars)
+    _refuse_other_bars("mood", params.mood, bars)
+    mood: SentimentSeries = params.mood
+    return mood
+
+
+def _refuse_other_bars(name: str, table: Any, bars: Bars) -> None:
+    if not np.array_equal(table.time, bars.time):
+        raise DataError(
+            f"{name} of {len(table):,} rows do not match the feed's {len(bars):,} bars: "
+            "make them of the bars that you feed."
+        )
 
 
 def _bars_of(data: Any) -> Bars:

@@ -1,0 +1,76 @@
+"""What a finished run says: where the report is, the verdict, the key numbers, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mlstrat.pipeline import Finished
+
+
+def show(finished: Finished, console: Console | None = None) -> None:
+    """Print the ending of a run to stdout.
+
+    Parameters
+    ----------
+    finished : Finished
+        The run.
+    console : rich Console, optional
+        Where to print.
+    """
+    console = console or Console(highlight=False)
+    if finished.reused:
+        console.print(f"{finished.folder}: already complete; nothing to redo.", markup=False)
+    console.print()
+    for sentence in finished.verdict:
+        console.print(sentence, markup=False)
+    console.print()
+    console.print(key_numbers(finished.metrics))
+    console.print(f"Report: {finished.folder / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(
+        "Next: open the report in a browser; predictions, decisions and trades lie beside it. To try another "
+        "setting, repeat the command with --set, such as --set kelly.shrink=strict, and another --out.",
+        markup=False,
+    )
+
+
+def key_numbers(metrics: Mapping[str, Any]) -> Table:
+    """Return the table of a run's key numbers, out of sample and after costs.
+
+    Parameters
+    ----------
+    metrics : mapping
+        The content of `metrics.json`; None stands where a number does not exist.
+    """
+    own, hold = metrics["performance"], metrics["baselines"]["hold"]
+    fair, forecast = metrics["baselines"]["hold_at_exposure"], metrics["forecast"]
+    span = f"{metrics['from'][:10]} to {metrics['to'][:10]}"
+    table = Table(title=f"{metrics['symbol']} {metrics['timeframe']}, out of sample, {span}")
+    for heading in ("after costs", "strategy", "hold at its exposure", "buy and hold"):
+        table.add_column(heading, justify="left" if heading == "after costs" else "right")
+    runs = (own, fair, hold)
+    table.add_row("total return", *(_share(run["total_return"]) for run in runs))
+    table.add_row("Sharpe ratio", *(_number(run["sharpe"]) for run in runs))
+    table.add_row("deepest drawdown", *(_share(run["max_drawdown"]) for run in runs))
+    table.add_row("trades", _count(own["trades"]), "", "")
+    table.add_row("time in the market", _share(own["exposure"]), "", "")
+    table.add_row(
+        "log loss (base rate)",
+        f"{_number(forecast['log_loss'], 4)} ({_number(forecast['base_log_loss'], 4)})",
+    )
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2%}"
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "none" if value is None else f"{value:.{digits}f}"
+
+
+def _count(value: float | None) -> str:
+    return "none" if value is None else f"{value:,.0f}"

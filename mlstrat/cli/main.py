@@ -1,0 +1,45 @@
+"""`mlstrat`: the commands. Each imports what it needs when it runs, so that `--help` answers at once."""
+
+from typing import Annotated
+
+import typer
+
+from mlstrat.cli import config_commands, data_commands, features_commands, new_command, run_commands
+from mlstrat.cli.group import Commands, exit_codes
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=exit_codes(),
+)
+app.command("backtest")(run_commands.backtest)
+app.command("demo")(run_commands.demo)
+app.command("new")(new_command.new)
+app.add_typer(config_commands.app, name="config")
+app.add_typer(data_commands.app, name="data")
+app.add_typer(features_commands.app, name="features")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from mlstrat import __version__
+
+        typer.echo(f"mlstrat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Bars and headlines in, one set of out-of-sample trading decisions out, executed the same everywhere."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app(prog_name="mlstrat")

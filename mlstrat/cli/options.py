@@ -1,0 +1,77 @@
+"""Options that several commands share, and how they change a run's configuration."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mlstrat.config import RunConfig
+
+_SAMPLE = "sample:"
+
+
+class Engine(StrEnum):
+    """Where decisions are executed; the trades are the same."""
+
+    kernel = "kernel"
+    backtrader = "backtrader"
+
+
+EngineOption = Annotated[Engine, typer.Option(help="Where the decisions are executed; same trades.")]
+BarsOption = Annotated[
+    str | None,
+    typer.Option("--bars", metavar="FILE", help="Bars to use instead: CSV, Parquet, or sample:NAME."),
+]
+SymbolOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Symbol of the bars; else from the file's name.")
+]
+TimeframeOption = Annotated[
+    str, typer.Option(metavar="LENGTH", help="Length of a bar, such as 1h; else from the data.")
+]
+TzOption = Annotated[
+    str, typer.Option(metavar="ZONE", help="Zone of stamps without offset, such as UTC or Europe/Berlin.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting; repeat for more."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Where to write; default runs/NAME."),
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with an interrupted run, and refuse to begin a new one."),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Windows fitted side by side; the result is the same."),
+]
+
+
+def overrides_of(
+    pairs: list[str] | None, bars: str | None, symbol: str, timeframe: str, tz: str, jobs: int | None
+) -> list[str]:
+    """Return the `section.key=value` pairs that the options stand for, the user's own last.
+
+    With `bars`, what the run file says about the symbol, bar length and zone of its own bars is dropped.
+    """
+    given: dict[str, str] = {"symbol": symbol, "timeframe": timeframe, "tz": tz}
+    if bars is None:
+        given = {key: value for key, value in given.items() if value}
+    else:
+        given["bars"] = bars if bars.startswith(_SAMPLE) else str(Path(bars).absolute())
+    changed = [f"data.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items()]
+    if jobs is not None:
+        changed.append(f"jobs={jobs}")
+    return [*changed, *(pairs or ())]
+
+
+def default_folder(config: RunConfig) -> Path:
+    """Return where a run goes that was given no folder."""
+    return Path("runs") / config.name

@@ -1,0 +1,87 @@
+"""`mlstrat backtest` and `mlstrat demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlstrat.cli.options import (
+    BarsOption,
+    Engine,
+    EngineOption,
+    JobsOption,
+    OutOption,
+    ResumeOption,
+    SetOption,
+    SymbolOption,
+    TimeframeOption,
+    TzOption,
+    default_folder,
+    overrides_of,
+)
+
+if TYPE_CHECKING:
+    from mlstrat.config import RunConfig
+
+
+def backtest(
+    run: Annotated[Path, typer.Argument(metavar="RUN.toml", help="The run; see mlstrat config init.")],
+    engine: EngineOption = Engine.backtrader,
+    bars: BarsOption = None,
+    symbol: SymbolOption = "",
+    timeframe: TimeframeOption = "",
+    tz: TzOption = "",
+    set_: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+    jobs: JobsOption = None,
+) -> None:
+    """Run a TOML file into a folder: predictions, decisions, trades and an HTML report.
+
+    The same command again goes on where an interrupted run stopped, and does nothing when it is complete.
+    """
+    from mlstrat.config import load_config
+
+    config = load_config(run, overrides_of(set_, bars, symbol, timeframe, tz, jobs))
+    _run(config, out, engine, resume)
+
+
+def demo(
+    bars: BarsOption = None,
+    symbol: SymbolOption = "",
+    timeframe: TimeframeOption = "",
+    tz: TzOption = "",
+    engine: EngineOption = Engine.backtrader,
+    set_: SetOption = None,
+    out: OutOption = None,
+    jobs: JobsOption = None,
+) -> None:
+    """Run the packaged demo on bundled BTCUSDT bars, or with --bars the same settings on your own.
+
+    With --bars the demo's dates do not apply: the first windows that the data allows are used.
+    """
+    from mlstrat.cli.own_bars import fit_to
+    from mlstrat.config import load_config
+    from mlstrat.data import samples
+
+    file = Path(samples.__file__).with_name("demo.toml")
+    config = load_config(file, overrides_of(set_, bars, symbol, timeframe, tz, jobs))
+    if bars is not None:
+        config, said = fit_to(config)
+        for sentence in said:
+            typer.echo(sentence, err=True)
+    _run(config, out, engine, resume=False)
+
+
+def _run(config: RunConfig, out: Path | None, engine: Engine, resume: bool) -> None:
+    from mlstrat import pipeline
+    from mlstrat.cli.ending import show
+    from mlstrat.cli.progress import watching
+
+    with watching() as watcher:
+        finished = pipeline.backtest(
+            config, out or default_folder(config), engine=engine.value, resume=resume, watcher=watcher
+        )
+    show(finished)

@@ -1,0 +1,84 @@
+"""Retraining inside the run: models are fitted as bars arrive, on the walk-forward's own schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlstrat.arrays import FloatArray
+from mlstrat.config import RunConfig
+from mlstrat.data.bars import Bars
+from mlstrat.engines.on_backtrader.advisor import NO_TRADE, Advice
+from mlstrat.features.matrix import build
+from mlstrat.online import OnlineWalkForward
+from mlstrat.predictions import Predictions
+from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.signals.decide import FRACTION, SIDE, STOP_PX, TARGET_PX, decide_row, signal_rules
+from mlstrat.walkforward import schedule_for
+
+if TYPE_CHECKING:
+    from mlstrat.splits import Schedule
+
+
+class RetrainingAdvisor:
+    """Forecasts and decides each bar as it arrives; decisions are those of the batch, bit for bit.
+
+    Parameters
+    ----------
+    names, lookback
+        The models' features and their lookbacks.
+    schedule : Schedule
+        When to refit.
+    config : RunConfig
+        The run.
+    bars : Bars
+        Only its timeframe and instrument are read; prices arrive through `advise`.
+    mood : SentimentSeries
+        Aligned with the bars.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        lookback: np.ndarray,
+        schedule: Schedule,
+        config: RunConfig,
+        bars: Bars,
+        mood: SentimentSeries,
+    ) -> None:
+        self._online = OnlineWalkForward(
+            names, lookback, schedule, config, bars.timeframe, bars.instrument, mood
+        )
+        self._rules = signal_rules(config, bars.instrument.tick)
+        self._mood, self._max_bars = mood, config.stops.max_bars
+
+    @property
+    def predictions(self) -> Predictions:
+        """What was forecast so far, as `walk_forward` returns it."""
+        return self._online.predictions()
+
+    def advise(self, bar_index: int, row: FloatArray) -> Advice:
+        """Take the bar that closes, refit where a new window begins, and return its candidate."""
+        forecast, atr_px = self._online.update(row)
+        if forecast is None:
+            return NO_TRADE
+        out = np.empty(6)
+        mood = float(self._mood.score[bar_index]), float(self._mood.confidence[bar_index])
+        decide_row(forecast, *mood, float(row[3]), atr_px, self._rules, out)
+        if out[SIDE] == 0.0:
+            return NO_TRADE
+        stop, target = float(out[STOP_PX]), float(out[TARGET_PX])
+        return Advice(int(out[SIDE]), float(out[FRACTION]), math.nan, stop, target, self._max_bars)
+
+
+def retraining_advisor(bars: Bars, mood: SentimentSeries, config: RunConfig) -> RetrainingAdvisor:
+    """Return an advisor for the run of `config` on these bars.
+
+    Of the bars only the times are used beforehand, to lay the schedule, and the feature names, to learn
+    which lookbacks they have.
+    """
+    features = build(bars, config.features.names, config.features.families)
+    schedule = schedule_for(bars, features.ready, config)
+    return RetrainingAdvisor(features.names, features.lookback, schedule, config, bars, mood)

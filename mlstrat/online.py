@@ -1,0 +1,164 @@
+"""The walk-forward asked bar by bar: what a strategy that retrains inside its run does, as live does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mlstrat.arrays import FloatArray, IntArray
+from mlstrat.config import RunConfig
+from mlstrat.data.bars import Bars
+from mlstrat.data.instrument import Instrument
+from mlstrat.data.timeframe import Timeframe
+from mlstrat.features.matrix import FeatureMatrix
+from mlstrat.features.stream import FeatureStream
+from mlstrat.models.ensemble import FOREST, PROB_UP
+from mlstrat.predictions import Predictions
+from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.signals.decide import Forecast
+from mlstrat.splits import Schedule
+from mlstrat.walkforward import ATR_FEATURE, fit_and_forecast, predictions_of, until
+from mlstrat.window import (
+    FORECAST_COLUMNS,
+    SCORE,
+    SE_LONG,
+    SE_SHORT,
+    WIN_LONG,
+    WIN_SHORT,
+    FittedWindow,
+    forecast_block,
+    make_panel,
+    state_before,
+)
+
+_FIRST_CAPACITY = 1024
+
+
+class OnlineWalkForward:
+    """Takes closed bars one at a time, and refits when one arrives that a new window speaks for.
+
+    Its predictions are those of `walk_forward`, bit for bit: features stream through the same steps,
+    windows are fitted by the same function on the same rows, and rows run through the same loop body. It
+    holds no bar that it was not given.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The models' features, in order.
+    lookback : (n_features,) int64
+        Their lookbacks.
+    schedule : Schedule
+        When to refit.
+    config : RunConfig
+        The run.
+    timeframe, instrument
+        Of the bars to come.
+    mood : SentimentSeries
+        Sentiment by bar, aligned with the bars to come; only rows up to the current bar are read.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        lookback: IntArray,
+        schedule: Schedule,
+        config: RunConfig,
+        timeframe: Timeframe,
+        instrument: Instrument,
+        mood: SentimentSeries,
+    ) -> None:
+        self._names, self._lookback = names, lookback
+        self._stream = FeatureStream((*names, ATR_FEATURE))
+        self._schedule, self._config, self._mood = schedule, config, mood
+        self._timeframe, self._instrument = timeframe, instrument
+        self._rows = np.empty((_FIRST_CAPACITY, 6))
+        self._values = np.empty((_FIRST_CAPACITY, len(names) + 1))
+        self._table = np.empty((_FIRST_CAPACITY, FORECAST_COLUMNS))
+        self._of_fold = np.empty(_FIRST_CAPACITY, np.int64)
+        self._n = 0
+        self._windows: dict[int, FittedWindow] = {}
+        self._state: Any = None
+
+    def update(self, row: FloatArray) -> tuple[Forecast | None, float]:
+        """Take one closed bar and forecast it.
+
+        Parameters
+        ----------
+        row : (6,) float64
+            open, high, low, close, volume, open time in epoch seconds.
+
+        Returns
+        -------
+        Forecast or None
+            None while no window speaks.
+        float
+            ATR(14) in price, NaN before its lookback.
+        """
+        t = self._append(row)
+        atr_px = float(self._values[t, -1])
+        close_time = np.datetime64(int(row[5]) + self._timeframe.seconds, "s").astype("datetime64[ns]")
+        window = self._schedule.window_at(close_time)
+        self._table[t], self._of_fold[t] = np.nan, window
+        if window < 0:
+            return None, atr_px
+        if window not in self._windows:
+            self._refit(window)
+        fitted, now, mood = self._windows[window], slice(t, t + 1), self._mood
+        x = np.ascontiguousarray(self._values[now, :-1])
+        block = forecast_block(x, mood.score[now], mood.confidence[now], fitted, self._state, self._config)
+        self._table[t] = block[0]
+        return _forecast(block[0], fitted), atr_px
+
+    def predictions(self) -> Predictions:
+        """Return what was forecast so far."""
+        part = slice(0, self._n)
+        table, of_fold = self._table[part].copy(), self._of_fold[part].copy()
+        return predictions_of(self._instrument.symbol, self._times(), table, of_fold, self._windows)
+
+    def _times(self) -> Any:
+        return self._rows[: self._n, 5].astype(np.int64).astype("datetime64[s]").astype("datetime64[ns]")
+
+    def _append(self, row: FloatArray) -> int:
+        t = self._n
+        if t == len(self._rows):
+            for name in ("_rows", "_values", "_table", "_of_fold"):
+                array = getattr(self, name)
+                setattr(self, name, np.concatenate([array, np.empty_like(array)]))
+        self._rows[t] = row
+        self._values[t] = self._stream.update(self._rows[t])
+        self._n = t + 1
+        return t
+
+    def _refit(self, window: int) -> None:
+        rows, values = self._rows[: self._n], self._values[: self._n]
+        bars = Bars(
+            time=self._times(),
+            open=rows[:, 0],
+            high=rows[:, 1],
+            low=rows[:, 2],
+            close=rows[:, 3],
+            volume=rows[:, 4],
+            symbol=self._instrument.symbol,
+            timeframe=self._timeframe,
+            instrument=self._instrument,
+        )
+        x = np.ascontiguousarray(values[:, :-1])
+        features = FeatureMatrix(self._names, x, self._lookback)
+        panel = make_panel(bars, features, values[:, -1].copy(), self._mood, self._config)
+        fold = self._schedule.fold(window, bars.close_time, panel.labels.resolved_at, features.ready)
+        _, fitted, _ = fit_and_forecast(panel, fold, until(self._schedule, window), self._config)
+        self._windows[window] = fitted
+        self._state = state_before(x, fold, fitted)
+
+
+def _forecast(row: FloatArray, fitted: FittedWindow) -> Forecast:
+    return Forecast(
+        prob_up=float(row[PROB_UP]),
+        votes=row[FOREST:SCORE].copy(),
+        score=float(row[SCORE]),
+        win_prob=row[[WIN_LONG, WIN_SHORT]],
+        win_se=row[[SE_LONG, SE_SHORT]],
+        payoff=np.array([odds.payoff for odds in fitted.odds]),
+        threshold=np.array(fitted.threshold),
+    )

@@ -1,0 +1,177 @@
+"""The signal rule against a plain reading of it, row by row."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mlstrat.config import parse_config
+from mlstrat.errors import ConfigError
+from mlstrat.execution.kernel import simulate
+from mlstrat.signals.blend import blend
+from mlstrat.signals.decide import (
+    FRACTION,
+    GRADE,
+    SIDE,
+    STAGE,
+    STOP_PX,
+    TARGET_PX,
+    Forecast,
+    decide,
+    decide_row,
+    risk_rules,
+    signal_rules,
+)
+from mlstrat.signals.funnel import BAR, KELLY, PREDICTED, QUALITY, THRESHOLD, funnel_of
+from mlstrat.signals.kelly import STANDARD_ERRORS
+from mlstrat.signals.quality import grade_of, quality_score
+from mlstrat.signals.stopper import stopper
+
+
+def rules_of(**sections):
+    return signal_rules(parse_config(sections), tick=0.01)
+
+
+def forecast_of(score=0.6, prob_up=0.58, win=(0.6, 0.3), se=(0.0, 0.0), payoff=(1.0, 1.0), at=(0.55, 0.45)):
+    votes = np.array([0.6, 0.001, -0.001])
+    return Forecast(prob_up, votes, score, *(np.array(pair) for pair in (win, se, payoff, at)))
+
+
+def decided(forecast, rules, close=100.0, atr=2.0, mood=(0.0, 0.0)):
+    out = np.empty(6)
+    decide_row(forecast, *mood, close, atr, rules, out)
+    return out
+
+
+def test_a_long_by_hand():
+    out = decided(forecast_of(), rules_of(kelly={"shrink": "off", "multiplier": 0.25, "max_position": 0.2}))
+    assert (out[SIDE], out[STAGE]) == (1, QUALITY)
+    assert out[FRACTION] == pytest.approx(0.25 * (0.6 - 0.4))
+    assert (out[STOP_PX], out[TARGET_PX]) == (95.0, 107.0)
+
+
+def test_a_short_by_hand():
+    forecast = forecast_of(score=0.4, prob_up=0.4, win=(0.3, 0.65), payoff=(1.0, 0.8), at=(0.55, 0.45))
+    out = decided(forecast, rules_of(kelly={"shrink": "off", "multiplier": 1.0, "max_position": 0.05}))
+    assert (out[SIDE], out[FRACTION]) == (-1, 0.05)  # 0.65 - 0.35 / 0.8 is far above the cap
+    assert (out[STOP_PX], out[TARGET_PX]) == (105.0, 93.0)
+
+
+def test_risk_basis_divides_by_the_distance_to_the_stop():
+    kelly = {"shrink": "off", "multiplier": 0.1, "max_position": 1.0, "basis": "risk"}
+    assert decided(forecast_of(), rules_of(kelly=kelly))[FRACTION] == pytest.approx(0.1 * 0.2 / 0.05)
+
+
+@pytest.mark.parametrize(
+    ("forecast", "sections", "stage"),
+    [
+        (forecast_of(prob_up=np.nan), {}, BAR),
+        (forecast_of(score=0.54), {}, PREDICTED),
+        (forecast_of(at=(np.nan, np.nan)), {}, PREDICTED),
+        (forecast_of(score=0.56), {"signals": {"threshold": 0.57}}, PREDICTED),
+        (forecast_of(), {"signals": {"direction": "short"}}, PREDICTED),
+        (forecast_of(win=(0.5, 0.9)), {}, THRESHOLD),
+        (forecast_of(win=(0.51, 0.9), se=(1.0, 0.0)), {"kelly": {"shrink": "strict"}}, THRESHOLD),
+        (forecast_of(win=(0.501, 0.9)), {"kelly": {"shrink": "off", "min_fraction": 0.01}}, THRESHOLD),
+        (forecast_of(), {"signals": {"min_confidence": 0.59}}, KELLY),
+        (forecast_of(), {"signals": {"min_grade": "A"}}, KELLY),
+        (forecast_of(), {}, QUALITY),
+    ],
+)
+def test_each_step_stops_what_it_should(forecast, sections, stage):
+    out = decided(forecast, rules_of(**sections))
+    assert out[STAGE] == stage
+    assert (out[SIDE] != 0) == (stage == QUALITY)
+    assert (out[FRACTION] > 0) == (stage == QUALITY)
+    assert np.isnan(out[STOP_PX]) == (stage != QUALITY)
+    assert np.isnan(out[GRADE]) == (stage < KELLY)
+
+
+def test_no_atr_and_no_distance_give_no_trade():
+    rules = rules_of()
+    assert decided(forecast_of(), rules, atr=np.nan)[STAGE] == BAR
+    assert decided(forecast_of(), rules, atr=0.0)[SIDE] == 0
+
+
+def test_a_fixed_threshold_replaces_the_windows_own():
+    rules = rules_of(signals={"threshold": 0.52})
+    assert decided(forecast_of(score=0.53), rules)[SIDE] == 1
+    assert decided(forecast_of(score=0.47, win=(0.3, 0.6)), rules)[SIDE] == -1
+
+
+def test_blend_by_hand():
+    assert blend(0.6, 0.5, 0.5, 0.6, 0.4) == pytest.approx((0.6 * 0.6 + 0.2 * 0.75) / 0.8)
+    assert blend(0.6, -1.0, 0.0, 0.6, 0.4) == pytest.approx(0.6)  # unknown sentiment has no vote
+    assert np.isnan(blend(np.nan, 0.5, 0.5, 0.6, 0.4))
+
+
+def test_quality_lies_between_0_and_100_and_grades_follow():
+    best = quality_score(1, 0.61, 0.7, 0.01, 0.01, 0.9, 0.01, 2.0, 1.0, 1.0)
+    worst = quality_score(1, 0.4, 0.3, -0.01, -0.01, 0.4, 0.5, 1.0, -1.0, 1.0)
+    assert (best, worst) == (pytest.approx(100.0), pytest.approx(0.0))
+    assert [grade_of(score) for score in (100, 80, 79.9, 65, 50, 35, 0)] == list("AABBCDF")
+
+
+def test_batch_is_the_loop_over_rows_and_never_both_sides(tiny_run):
+    run = tiny_run
+    p, mood, bars = run.predictions, run.panel.mood, run.panel.bars
+    rules = signal_rules(run.config, bars.instrument.tick)
+    for t in range(len(bars)):
+        forecast = Forecast(
+            p.prob_up[t], p.votes[t], p.score[t], p.win_prob[t], p.win_se[t], p.payoff[t], p.threshold[t]
+        )
+        out = decided(
+            forecast, rules, bars.close[t], run.panel.atr_px[t], (mood.score[t], mood.confidence[t])
+        )
+        assert out[SIDE] == run.decisions.side[t]
+        assert out[FRACTION] == run.decisions.fraction[t]
+        np.testing.assert_array_equal(out[STOP_PX], run.decisions.stop[t])
+        assert out[STAGE] == run.decisions.stage[t]
+    assert funnel_of(run.decisions, run.result).predicted == int(p.known.sum())
+
+
+def test_the_funnel_only_narrows(tiny_run):
+    counts = [count for _, count in tiny_run.funnel.steps()]
+    assert counts == sorted(counts, reverse=True)
+    assert tiny_run.funnel.trades == len(tiny_run.result.trades)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (
+            {"signals": {"threshold": 0.99}},
+            r"No score passed signals\.threshold = 0\.99: .* would have passed",
+        ),
+        ({"kelly": {"min_fraction": 0.9}}, r"kelly\.min_fraction = 0\.9: the largest was 0\.[0-9]+ with"),
+        ({"signals": {"min_confidence": 0.99}}, r"min_confidence = 0\.99 .* the best confidence was 0\.[56]"),
+        (
+            {"execution": {"cash": 0.01}},
+            r"Every quantity rounded to zero: execution\.cash = 0\.01 is too little",
+        ),
+    ],
+)
+def test_a_run_without_trades_names_the_step_and_the_value_that_would_pass(tiny_run, overrides, says):
+    sections = tiny_run.config.model_dump()
+    for name, values in overrides.items():
+        sections[name] = {**sections[name], **values}
+    config = parse_config(sections)
+    panel = tiny_run.panel
+    decisions = decide(panel.bars, tiny_run.predictions, panel.mood, panel.atr_px, config)
+    result = simulate(panel.bars, decisions, risk_rules(config, panel.bars))
+    sentence = stopper(funnel_of(decisions, result), tiny_run.predictions, decisions, config)
+    assert re.search(says, sentence), sentence
+
+
+def test_a_run_with_trades_has_no_stopper(tiny_run):
+    assert tiny_run.funnel.trades > 10
+    assert stopper(tiny_run.funnel, tiny_run.predictions, tiny_run.decisions, tiny_run.config) == ""
+
+
+def test_settings_become_numbers():
+    rules = rules_of(kelly={"shrink": "strict"}, signals={"min_grade": "B", "direction": "long"})
+    assert rules.standard_errors == STANDARD_ERRORS["strict"]
+    assert (rules.min_quality, rules.long, rules.short) == (65.0, True, False)
+    assert np.isnan(rules.threshold)
+    with pytest.raises(ConfigError, match=r"signals\.min_grade is \"E\"; give 'A', 'B', 'C', 'D' or 'F'"):
+        rules_of(signals={"min_grade": "E"})

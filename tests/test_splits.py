@@ -1,0 +1,122 @@
+"""The schedule and the purge: no label may be known later than the model's first word."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlstrat.errors import DataError, NotEnoughBarsError
+from mlstrat.splits import make_schedule, purge
+
+HOUR = np.timedelta64(3_600_000_000_000, "ns")
+
+
+def hours(n, start="2021-01-01"):
+    return np.datetime64(start, "ns") + np.arange(1, n + 1) * HOUR
+
+
+def schedule(close_time, **changed):
+    asked = {"scheme": "rolling", "training_days": 30, "retrain": "month", "embargo": 0 * HOUR, **changed}
+    return make_schedule(close_time, asked.pop("ready", 0), **asked)
+
+
+@settings(max_examples=1000, deadline=None, derandomize=True)
+@given(
+    horizon=st.integers(1, 60),
+    training_days=st.integers(10, 60),
+    embargo=st.integers(0, 48),
+    retrain=st.sampled_from(["week", "month", "quarter"]),
+    scheme=st.sampled_from(["rolling", "expanding"]),
+    ready=st.integers(0, 200),
+    seed=st.integers(0, 1000),
+)
+def test_no_training_label_resolves_after_the_window_begins(
+    horizon, training_days, embargo, retrain, scheme, ready, seed
+):
+    kept = np.sort(np.random.default_rng(seed).choice(3600, 3000, replace=False))  # with outages
+    close_time = hours(3600)[kept]
+    resolved_at = np.full(len(close_time), np.datetime64("NaT", "ns"))
+    resolved_at[: -horizon - 1] = close_time[horizon + 1 :]
+    plan = schedule(
+        close_time,
+        training_days=training_days,
+        embargo=embargo * HOUR,
+        retrain=retrain,
+        scheme=scheme,
+        ready=ready,
+    )
+    seen = []
+    for k in range(len(plan)):
+        fold = plan.fold(k, close_time, resolved_at, ready)
+        seen.append(fold.test)
+        if not len(fold.test) or not len(fold.train):
+            continue
+        assert resolved_at[fold.train].max() <= close_time[fold.test].min() - embargo * HOUR
+        assert fold.train.max() < fold.test.min()
+        assert fold.train.min() >= max(ready, fold.first)
+        # The purge removes only what it must: every other bar of the window trains.
+        window = np.arange(fold.first, fold.test[0])
+        left_out = np.setdiff1d(window, fold.train)
+        assert np.all(~(resolved_at[left_out] <= fold.cut - embargo * HOUR))
+        assert fold.purged == len(left_out) - np.sum(close_time[left_out] > fold.cut)
+    tested = np.concatenate(seen)
+    np.testing.assert_array_equal(tested, np.arange(tested[0], len(close_time)))
+
+
+def test_purge_keeps_only_what_was_resolved():
+    resolved_at = np.array(["2021-01-02", "2021-01-03", "NaT", "2021-01-01"], "datetime64[ns]")
+    kept = purge(np.arange(4), resolved_at, np.datetime64("2021-01-02", "ns"))
+    np.testing.assert_array_equal(kept, [0, 3])
+
+
+@pytest.mark.parametrize(
+    ("retrain", "frequency"), [("week", "W-MON"), ("month", "MS"), ("quarter", "QS"), ("year", "YS")]
+)
+def test_models_are_refitted_at_calendar_starts(retrain, frequency):
+    close_time = hours(24 * 900)
+    plan = schedule(close_time, retrain=retrain)
+    starts = pd.date_range("2021-01-01", close_time[-1], freq=frequency).to_numpy("datetime64[ns]")
+    expected = starts[starts >= close_time[0] + np.timedelta64(30, "D")]
+    np.testing.assert_array_equal(plan.boundaries, expected[expected < close_time[-1]])
+
+
+def test_a_rolling_window_has_the_asked_length_and_an_expanding_one_grows():
+    close_time = hours(24 * 200)
+    resolved_at = close_time + 2 * HOUR
+    rolling, growing = (schedule(close_time, scheme=scheme) for scheme in ("rolling", "expanding"))
+    for k in range(len(rolling)):
+        fold = rolling.fold(k, close_time, resolved_at, 0)
+        assert close_time[fold.first] - (fold.cut - np.timedelta64(30, "D")) == HOUR
+        assert growing.fold(k, close_time, resolved_at, 0).first == 0
+
+
+def test_window_at_names_the_window_that_speaks():
+    close_time = hours(24 * 120)
+    plan = schedule(close_time)
+    for k in range(len(plan)):
+        for index in plan.fold(k, close_time, close_time, 0).test:
+            assert plan.window_at(close_time[index]) == k
+    assert plan.window_at(plan.boundaries[0] - HOUR) == -1
+    assert plan.window_at(close_time[-1] + HOUR) == -1
+
+
+def test_max_windows_keeps_the_latest():
+    close_time = hours(24 * 400)
+    everything, latest = schedule(close_time), schedule(close_time, max_windows=3)
+    np.testing.assert_array_equal(latest.boundaries, everything.boundaries[-3:])
+
+
+def test_too_few_bars_says_how_many_are_missing():
+    with pytest.raises(NotEnoughBarsError, match=r"needs .* bars but got 480: load at least"):
+        schedule(hours(480))
+
+
+def test_a_start_before_enough_training_days_is_refused():
+    with pytest.raises(NotEnoughBarsError, match="30 training days before its first window needs 5,146 bars"):
+        schedule(hours(5000), start="2021-01-25")
+
+
+def test_a_start_after_the_data_is_refused():
+    with pytest.raises(DataError, match=r"splits\.start is 2031-01-01, but the last bar closes at"):
+        schedule(hours(5000), start="2031-01-01")
