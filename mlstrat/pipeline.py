@@ -47,6 +47,9 @@ class Watcher:
     def stage(self, text: str) -> None:
         """Begin a stage, described by a few words."""
 
+    def note(self, text: str) -> None:
+        """Say something about the data that the user should know."""
+
     def windows(self, done: int, total: int) -> None:
         """Report the windows fitted so far."""
 
@@ -162,9 +165,7 @@ def run(
 
 
 def execute(bars: Bars, decisions: Decisions, config: RunConfig, engine: str) -> Result:
-    """Execute decisions in an engine by name."""
-    if engine not in ENGINES:
-        raise ConfigError(f"there is no engine {engine!r}: use one of {', '.join(ENGINES)}.")
+    """Execute decisions in one of `ENGINES`."""
     rules = risk_rules(config, bars)
     if engine == "kernel":
         return simulate(bars, decisions, rules)
@@ -207,8 +208,12 @@ def backtest(
         The run cannot be made.
     """
     watcher = watcher or Watcher()
-    watcher.stage("reading bars")
+    if engine not in ENGINES:
+        raise ConfigError(f"there is no engine {engine!r}: use one of {', '.join(ENGINES)}.")
+    watcher.stage("reading bars and scoring headlines")
     bars = load_bars(config)
+    for sentence in data_notes(bars, config):
+        watcher.note(sentence)
     mood = mood_for(bars, config.sentiment)
     inputs = inputs_of(config, engine, bars, mood)
     existed = folder.exists()
@@ -216,7 +221,7 @@ def backtest(
         make_folder(folder)
     with locked(folder):
         manifest = open_folder(folder, inputs, resume)
-        if manifest["state"] == "complete" and _whole(folder, manifest):
+        if manifest["state"] == "complete":
             return _finished(folder, reused=True)
         store = FoldStore(folder / FOLDS, inputs.key)
         made = run(config, bars=bars, engine=engine, store=store, watcher=watcher, mood=mood)
@@ -277,13 +282,16 @@ def _strict(made: Run) -> Strict:
     return Strict(funnel.trades, float(np.mean(decisions.side[known] != 0)), funnel)
 
 
+def data_notes(bars: Bars, config: RunConfig) -> tuple[str, ...]:
+    """Return what there is to know about the bars: a short training window, gaps, flat bars, spikes."""
+    report = quality.check(bars)
+    warning = report.training_warning(config.splits.training_days)
+    return ((warning,) if warning else ()) + tuple(report.lines())
+
+
 def _notes(made: Run) -> tuple[str, ...]:
     bars = made.panel.bars
-    report = quality.check(bars)
-    warning = report.training_warning(made.config.splits.training_days)
-    notes = [*report.lines(), *made.panel.mood.notes]
-    if warning:
-        notes.insert(0, warning)
+    notes = [*data_notes(bars, made.config), *made.panel.mood.notes]
     if made.result.engine != "kernel":
         notes.append(parity_sentence(made.result, simulate(bars, made.decisions, made.result.rules)))
     if made.result.cancelled:
@@ -318,10 +326,6 @@ def _digest(frame: pd.DataFrame) -> str:
         content = values.tobytes() if values.dtype.kind in "fi" else "\n".join(map(str, values)).encode()
         digest.update(name.encode() + content)
     return digest.hexdigest()
-
-
-def _whole(folder: Path, manifest: dict[str, Any]) -> bool:
-    return all((folder / name).exists() for name in manifest["outputs"])
 
 
 def _finished(folder: Path, reused: bool) -> Finished:

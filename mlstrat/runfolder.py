@@ -64,7 +64,8 @@ def open_folder(folder: Path, inputs: Inputs, resume: bool) -> dict[str, Any]:
     Returns
     -------
     dict
-        The manifest; its `state` is "complete" where the run is already there, else "running".
+        The manifest; its `state` is "complete" where the run is already there with all its files, made by
+        this very code, else "running".
 
     Raises
     ------
@@ -77,7 +78,7 @@ def open_folder(folder: Path, inputs: Inputs, resume: bool) -> dict[str, Any]:
     if path.exists():
         manifest = _read(path)
         _refuse_another(folder, manifest["inputs"], inputs)
-        if manifest["inputs"]["code_sha256"] == inputs.code_sha256:
+        if manifest["inputs"]["code_sha256"] == inputs.code_sha256 and _is_whole(folder, manifest):
             return manifest
     elif folder.exists() and any(entry.name not in (".lock", ".owner") for entry in folder.iterdir()):
         raise RunFolderError(f"{folder} holds files that are not a run's: choose an empty folder with --out.")
@@ -85,6 +86,10 @@ def open_folder(folder: Path, inputs: Inputs, resume: bool) -> dict[str, Any]:
     manifest = {"mlstrat": __version__, "state": "running", "inputs": inputs.__dict__, **environment()}
     write_json(path, manifest)
     return manifest
+
+
+def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    return manifest["state"] == "complete" and all((folder / name).exists() for name in manifest["outputs"])
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def show(finished: Finished, console: Console | None = None) -> None:
     """
     console = console or Console(highlight=False)
     if finished.reused:
-        console.print(f"{finished.folder}: already complete; nothing to redo.", markup=False)
+        console.print(f"{finished.folder}: already complete; nothing to redo.", markup=False, soft_wrap=True)
     console.print()
     for sentence in finished.verdict:
         console.print(sentence, markup=False)

@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
+from mlstrat.cli.options import demo_file
+
 TEMPLATE = Path(__file__).with_name("template")
+# Scripts lie there as text, so that nothing takes them for modules of this package.
+SCRIPT = ".py.txt"
 
 
 def new(
@@ -22,7 +26,9 @@ def new(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunFolderError(f"{folder} is not an empty folder: give the name of a new one.")
     with new_folder(folder) as fresh:
-        skip = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(TEMPLATE, fresh, dirs_exist_ok=True, ignore=skip)
+        shutil.copytree(TEMPLATE, fresh, dirs_exist_ok=True)
+        for path in fresh.rglob(f"*{SCRIPT}"):
+            path.rename(path.with_suffix(""))
+        shutil.copyfile(demo_file(), fresh / "run.toml")
         fresh.chmod(0o755)
     typer.echo(f"{folder} is ready. Next: cd {folder}, then: mlstrat backtest run.toml")

@@ -75,3 +75,10 @@ def overrides_of(
 def default_folder(config: RunConfig) -> Path:
     """Return where a run goes that was given no folder."""
     return Path("runs") / config.name
+
+
+def demo_file() -> Path:
+    """Return the packaged demo's run file."""
+    from mlstrat.data import samples
+
+    return samples.headlines_path().with_name("demo.toml")

@@ -19,6 +19,7 @@ from mlstrat.cli.options import (
     TimeframeOption,
     TzOption,
     default_folder,
+    demo_file,
     overrides_of,
 )
 
@@ -64,10 +65,8 @@ def demo(
     """
     from mlstrat.cli.own_bars import fit_to
     from mlstrat.config import load_config
-    from mlstrat.data import samples
 
-    file = Path(samples.__file__).with_name("demo.toml")
-    config = load_config(file, overrides_of(set_, bars, symbol, timeframe, tz, jobs))
+    config = load_config(demo_file(), overrides_of(set_, bars, symbol, timeframe, tz, jobs))
     if bars is not None:
         config, said = fit_to(config)
         for sentence in said:

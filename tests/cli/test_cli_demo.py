@@ -1,11 +1,10 @@
 import pytest
 
-from mlstrat.cli.options import overrides_of
+from mlstrat.cli.options import demo_file, overrides_of
 from mlstrat.cli.own_bars import fit_to
 from mlstrat.config import load_config
-from mlstrat.data import samples
 
-DEMO = samples.path("headlines").with_name("demo.toml")
+DEMO = demo_file()
 
 
 def own(pairs, bars, symbol=""):

@@ -18,7 +18,7 @@ COMMANDS = (
     "config reference",
     "new",
 )
-HEAVY = "pandas numba pydantic backtrader torch sklearn joblib matplotlib mlstrat.pipeline mlstrat.config"
+HEAVY = "pandas numba backtrader torch sklearn joblib matplotlib mlstrat.pipeline mlstrat.config"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

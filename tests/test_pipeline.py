@@ -1,0 +1,197 @@
+"""A run folder: what it holds, when it is taken as it is, and when it is refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlstrat import pipeline
+from mlstrat.config import RunConfig, parse_config
+from mlstrat.errors import ConfigError, RunFolderError
+from mlstrat.execution.types import TRADE_COLUMNS
+from mlstrat.pipeline import Watcher, backtest
+
+
+class Log(Watcher):
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.stages, self.notes, self.fitted = [], [], []
+
+    def stage(self, text):
+        self.stages.append(text)
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def windows(self, done, total):
+        self.fitted.append((done, total))
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config) -> RunConfig:
+    """The tiny configuration on five months of the bundled bars."""
+    sections = tiny_config.model_dump()
+    sections["data"] |= {"start": "2023-01-01", "end": "2023-06-01"}
+    sections["signals"] |= {"threshold": 0.5}
+    return parse_config(sections)
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    log = Log()
+    return backtest(config, folder, watcher=log), log
+
+
+def changed(config, **sections):
+    content = config.model_dump()
+    for name, values in sections.items():
+        content[name] = {**content[name], **values} if isinstance(values, dict) else values
+    return parse_config(content)
+
+
+def test_a_run_leaves_its_files(finished):
+    run, log = finished
+    names = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
+    assert names >= {
+        "report.html", "quantstats.html", "metrics.json", "predictions.parquet", "decisions.parquet",
+        "trades.csv", "manifest.json", "folds",
+    }  # fmt: skip
+    assert not run.reused
+    assert run.verdict
+    assert log.fitted[0] == (0, 2)
+    assert log.fitted[-1] == (2, 2)
+
+
+def test_trades_csv_has_the_columns_and_times_in_utc(finished):
+    trades = pd.read_csv(finished[0].folder / "trades.csv", parse_dates=["entry_time", "exit_time"])
+    assert tuple(trades.columns) == TRADE_COLUMNS
+    assert len(trades) > 10
+    assert str(trades.entry_time.dt.tz) == "UTC"
+    assert (trades.exit_time >= trades.entry_time).all()
+    assert set(trades.reason) <= {"stop", "target", "time", "open"}
+    moved = np.where(trades.side == "long", 1, -1) * trades.units * (trades.exit_price - trades.entry_price)
+    np.testing.assert_allclose(trades.profit, moved - trades.commission, atol=1e-8)
+
+
+def test_predictions_and_decisions_are_one_row_a_bar(finished):
+    predictions = pd.read_parquet(finished[0].folder / "predictions.parquet")
+    decisions = pd.read_parquet(finished[0].folder / "decisions.parquet")
+    assert (predictions.index == decisions.index).all()
+    assert (predictions.symbol == "BTCUSDT").all()
+    assert (decisions.symbol == "BTCUSDT").all()
+    known = predictions.fold >= 0
+    assert predictions.prob_up[known].between(0, 1).all()
+    assert predictions.prob_up[~known].isna().all()
+    assert (decisions.side[~known] == 0).all()
+
+
+def test_the_manifest_says_what_made_it(finished, config):
+    manifest = json.loads((finished[0].folder / "manifest.json").read_text())
+    assert manifest["state"] == "complete"
+    assert manifest["config"]["seed"] == config.seed
+    assert {"numpy", "scikit-learn", "torch", "python"} <= set(manifest["versions"])
+    assert len(manifest["inputs"]["data_sha256"]) == 64
+    assert len(manifest["windows"]) == 2
+
+
+def test_the_report_compares_the_engines(finished):
+    page = (finished[0].folder / "report.html").read_text()
+    trades = pd.read_csv(finished[0].folder / "trades.csv")
+    assert f"Trades identical in backtrader and the kernel: {len(trades)} of {len(trades)}." in page
+
+
+def test_a_short_training_window_is_said(finished):
+    assert any("less than a year" in note for note in finished[1].notes)
+
+
+def test_the_same_run_again_is_taken_as_it_is(finished, config):
+    folder = finished[0].folder
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name[0] != "."}
+    again = backtest(config, folder)
+    assert again.reused
+    assert again.verdict == finished[0].verdict
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name[0] != "."}
+
+
+def test_name_and_jobs_do_not_make_another_run(finished, config):
+    assert backtest(changed(config, name="other", jobs=2), finished[0].folder).reused
+
+
+def test_a_lost_report_is_written_again_from_the_finished_windows(config, tmp_path, monkeypatch):
+    backtest(config, tmp_path / "run", engine="kernel")
+    page = (tmp_path / "run" / "report.html").read_bytes()
+    (tmp_path / "run" / "report.html").unlink()
+    monkeypatch.setattr("mlstrat.walkforward.fit_window", None)  # calling it would fail
+    assert not backtest(config, tmp_path / "run", engine="kernel").reused
+    assert (tmp_path / "run" / "report.html").read_bytes() == page
+
+
+@pytest.mark.parametrize(
+    ("sections", "named"),
+    [
+        ({"kelly": {"shrink": "strict"}}, r"kelly\.shrink was 'off' and is 'strict'"),
+        ({"seed": 8}, "seed was 7 and is 8"),
+        ({"data": {"end": "2023-05-30"}}, r"data\.end was '2023-06-01' and is '2023-05-30'; the bars"),
+        ({"instrument": {"fee_share": 0.001}}, r"instrument\.fee_share was None and is 0\.001; the bars or"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused_by_name(finished, config, sections, named):
+    with pytest.raises(
+        RunFolderError, match=rf"holds another run \({named}.*choose another folder with --out"
+    ):
+        backtest(changed(config, **sections), finished[0].folder)
+
+
+def test_another_engine_is_another_run(finished, config):
+    with pytest.raises(RunFolderError, match="the engine was backtrader and is kernel"):
+        backtest(config, finished[0].folder, engine="kernel")
+
+
+def test_other_code_makes_the_run_anew(config, tmp_path, monkeypatch):
+    backtest(config, tmp_path / "run", engine="kernel")
+    monkeypatch.setattr("mlstrat.runfolder.code_sha256", lambda: "other")
+    assert not backtest(config, tmp_path / "run", engine="kernel").reused
+
+
+def test_a_folder_with_other_files_is_left_alone(config, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match=r"holds files that are not a run's: choose an empty folder"):
+        backtest(config, tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.name[0] != "."] == ["thesis.txt"]
+
+
+def test_nothing_to_resume_is_said(config, tmp_path):
+    with pytest.raises(RunFolderError, match=r"holds no run to resume: leave out --resume"):
+        backtest(config, tmp_path / "new", resume=True)
+
+
+def test_a_broken_manifest_is_said(config, tmp_path):
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(RunFolderError, match=r"is not a run's manifest: delete the folder"):
+        backtest(config, tmp_path)
+
+
+def test_an_unknown_engine_is_said(config, tmp_path):
+    with pytest.raises(ConfigError, match="there is no engine 'zipline': use one of kernel, backtrader"):
+        backtest(config, tmp_path / "new", engine="zipline")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_same_inputs_give_the_same_hashes_elsewhere(finished, config, tmp_path):
+    backtest(config, tmp_path / "two")
+    first, second = (
+        json.loads((folder / "manifest.json").read_text())
+        for folder in (finished[0].folder, tmp_path / "two")
+    )
+    for name in ("key", "predictions_sha256", "decisions_sha256", "trades_sha256", "windows"):
+        assert first[name] == second[name]
+
+
+def test_a_run_in_memory_writes_nothing(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = pipeline.run(config)
+    assert made.funnel.trades > 10
+    assert not list(tmp_path.iterdir())
