@@ -10,6 +10,9 @@ from rich.table import Table
 
 from mlstrat.pipeline import Finished
 
+# The report's minus and no-break space, which not every terminal can show.
+_PLAIN = str.maketrans({"\u2212": "-", "\u00a0": " "})
+
 
 def show(finished: Finished, console: Console | None = None) -> None:
     """Print the ending of a run to stdout.
@@ -26,7 +29,7 @@ def show(finished: Finished, console: Console | None = None) -> None:
         console.print(f"{finished.folder}: already complete; nothing to redo.", markup=False, soft_wrap=True)
     console.print()
     for sentence in finished.verdict:
-        console.print(sentence, markup=False)
+        console.print(sentence.translate(_PLAIN), markup=False)
     console.print()
     console.print(key_numbers(finished.metrics))
     console.print(f"Report: {finished.folder / 'report.html'}", markup=False, soft_wrap=True)

@@ -1,5 +1,7 @@
 """`mlstrat`: the commands. Each imports what it needs when it runs, so that `--help` answers at once."""
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -41,5 +43,8 @@ def root(
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command line of this process; what its terminal cannot show becomes a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app(prog_name="mlstrat")

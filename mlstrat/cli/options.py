@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mlstrat.config import RunConfig
 
 _SAMPLE = "sample:"
+_PATHS = ("data.bars", "sentiment.source")
 
 
 class Engine(StrEnum):
@@ -61,15 +63,28 @@ def overrides_of(
 
     With `bars`, what the run file says about the symbol, bar length and zone of its own bars is dropped.
     """
-    given: dict[str, str] = {"symbol": symbol, "timeframe": timeframe, "tz": tz}
+    given = {"symbol": symbol, "timeframe": timeframe, "tz": tz}
     if bars is None:
         given = {key: value for key, value in given.items() if value}
     else:
-        given["bars"] = bars if bars.startswith(_SAMPLE) else str(Path(bars).absolute())
-    changed = [f"data.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items()]
+        given["bars"] = bars
+    changed = from_here(f"data.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items())
     if jobs is not None:
         changed.append(f"jobs={jobs}")
-    return [*changed, *(pairs or ())]
+    return [*changed, *from_here(pairs or ())]
+
+
+def from_here(pairs: Iterable[str]) -> list[str]:
+    """Return the pairs with paths made absolute: on a command line they start at the current folder."""
+    return [_from_here(pair) for pair in pairs]
+
+
+def _from_here(pair: str) -> str:
+    key, _, value = pair.partition("=")
+    plain = value.strip().strip("\"'")
+    if key.strip() not in _PATHS or plain == "none" or plain.startswith(_SAMPLE):
+        return pair
+    return f"{key}={json.dumps(str(Path(plain).absolute()), ensure_ascii=False)}"
 
 
 def default_folder(config: RunConfig) -> Path:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from mlstrat.config import RunConfig, parse_config
+from mlstrat.config import RunConfig, parse_config, with_overrides
 from mlstrat.data.bars import Bars
 
+_DATES = (("data", "start"), ("data", "end"), ("splits", "start"))
+_BUNDLED = "sample:headlines"
 
-def fit_to(config: RunConfig) -> tuple[RunConfig, list[str]]:
+
+def fit_to(config: RunConfig, pairs: Iterable[str] = ()) -> tuple[RunConfig, list[str]]:
     """Adapt the demo to the bars it now names.
 
-    The fixed dates go; headlines stay only where the symbol is a coin that they can be about; volume
-    features go where there is no volume. The run is named after the symbol.
+    The fixed dates go; the bundled headlines stay only where the symbol is a coin that they can be about;
+    volume features go where there is no volume. The run is named after the symbol.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The demo, with the bars in its section `data`.
+    pairs : iterable of str
+        `section.key=value` pairs that the user gave; a date among them counts.
 
     Returns
     -------
@@ -22,16 +33,21 @@ def fit_to(config: RunConfig) -> tuple[RunConfig, list[str]]:
 
     Raises
     ------
+    ConfigError
+        A pair cannot be used.
     DataError
         The bars cannot be read.
     """
     from mlstrat import pipeline
 
-    content: dict[str, Any] = config.model_dump()
-    content["data"] |= {"start": None, "end": None}
-    content["splits"] |= {"start": None}
-    bars = pipeline.load_bars(parse_config(content))
-    content["name"] = "demo-" + re.sub(r"[^A-Za-z0-9._-]", "-", bars.symbol)
+    undated = config.model_dump(mode="json")
+    for section, key in _DATES:
+        undated[section][key] = None
+    dated = parse_config(with_overrides(undated, pairs), "the demo")
+    bars = pipeline.load_bars(dated)
+    content = dated.model_dump()
+    if dated.name == "demo":
+        content["name"] = "demo-" + re.sub(r"[^A-Za-z0-9._-]", "-", bars.symbol)
     said = ["The demo's dates do not apply to your bars: the first windows that the data allows are used."]
     said += _without_headlines(content, bars)
     said += _without_volume(content, bars)
@@ -41,7 +57,7 @@ def fit_to(config: RunConfig) -> tuple[RunConfig, list[str]]:
 def _without_headlines(content: dict[str, Any], bars: Bars) -> list[str]:
     from mlstrat.sentiment.aliases import COINS, coin_of
 
-    if content["sentiment"]["source"] == "none" or coin_of(bars.symbol) in COINS:
+    if content["sentiment"]["source"] != _BUNDLED or coin_of(bars.symbol) in COINS:
         return []
     content["sentiment"]["source"] = "none"
     return [f"The bundled headlines are about coins, and {bars.symbol} is none: sentiment has no vote."]

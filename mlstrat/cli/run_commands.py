@@ -20,6 +20,7 @@ from mlstrat.cli.options import (
     TzOption,
     default_folder,
     demo_file,
+    from_here,
     overrides_of,
 )
 
@@ -68,7 +69,7 @@ def demo(
 
     config = load_config(demo_file(), overrides_of(set_, bars, symbol, timeframe, tz, jobs))
     if bars is not None:
-        config, said = fit_to(config)
+        config, said = fit_to(config, from_here(set_ or ()))
         for sentence in said:
             typer.echo(sentence, err=True)
     _run(config, out, engine, resume=False)

@@ -154,7 +154,7 @@ def breaker_trade(state: FloatArray, profit: float) -> None:
 
 @njit
 def breaker_step(state: FloatArray, bar: int, close_seconds: float, cash: float, rules: FloatArray) -> bool:
-    """Evaluate the equity breakers at a close at which the account is flat (9).
+    """Evaluate the equity breakers at a close at which the account is flat (8).
 
     Parameters
     ----------

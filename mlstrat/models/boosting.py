@@ -6,6 +6,8 @@ from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.config import ModelsConfig
 from mlstrat.models.trees import LEAF, Trees, join_trees
 
+MIN_LEAF = 20  # rows: a smaller leaf follows noise in returns
+
 
 def fit_boosting(bins: IntArray, target: FloatArray, config: ModelsConfig, seed: int) -> Trees:
     """Fit the booster and turn it into arrays.
@@ -32,7 +34,7 @@ def fit_boosting(bins: IntArray, target: FloatArray, config: ModelsConfig, seed:
         max_iter=config.gb_n_estimators,
         max_leaf_nodes=config.gb_max_leaves,
         learning_rate=config.gb_learning_rate,
-        min_samples_leaf=max(20, config.rf_min_samples_leaf),
+        min_samples_leaf=max(MIN_LEAF, config.rf_min_samples_leaf),
         l2_regularization=1.0,
         early_stopping=False,
         random_state=seed,

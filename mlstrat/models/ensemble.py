@@ -115,7 +115,11 @@ class Sample:
 
 
 def fit_ensemble(
-    sample: Sample, config: ModelsConfig, calibration_share: float, seeds: tuple[int, int, int]
+    sample: Sample,
+    config: ModelsConfig,
+    calibration_share: float,
+    seeds: tuple[int, int, int],
+    min_rows: int = MIN_ROWS,
 ) -> tuple[EnsembleArrays, Inner]:
     """Fit the ensemble of one window.
 
@@ -132,17 +136,19 @@ def fit_ensemble(
         Share of the training rows in the tail.
     seeds : tuple of three int
         For forest, booster and LSTM.
+    min_rows : int
+        Fewest labels for either part, at least 1.
 
     Raises
     ------
     NotEnoughBarsError
-        Either part has fewer than `MIN_ROWS` labels.
+        Either part has fewer than `min_rows` labels, the first one after its purge.
     ModelError
         The labels are all alike.
     MissingExtraError
         PyTorch is not installed.
     """
-    early, tail = _split(sample, calibration_share)
+    early, tail = _split(sample, calibration_share, min_rows)
     inner_models = _fit_models(sample, early, config, seeds)
     last = int(tail[-1]) + 1
     votes = _run(sample.x[sample.first : last], inner_models)[tail - sample.first]
@@ -151,15 +157,17 @@ def fit_ensemble(
     return EnsembleArrays(_fit_models(sample, sample.train, config, seeds), stack), inner
 
 
-def _split(sample: Sample, calibration_share: float) -> tuple[IntArray, IntArray]:
+def _split(sample: Sample, calibration_share: float, min_rows: int) -> tuple[IntArray, IntArray]:
     train = sample.train
     begin = len(train) - int(len(train) * calibration_share)
-    if min(begin, len(train) - begin) < MIN_ROWS:
-        need = int(MIN_ROWS / min(calibration_share, 1 - calibration_share)) + 1
+    early, tail = train[:begin], train[begin:]
+    if len(tail):
+        early = purge(early, sample.resolved_at, sample.close_time[tail[0]] - sample.embargo)
+    if min(len(early), len(tail)) < min_rows:
+        with_purged = (min_rows + begin - len(early)) / (1 - calibration_share)
+        need = int(max(min_rows / calibration_share, with_purged)) + 1
         raise NotEnoughBarsError(len(train), need, "A training window")
-    tail = train[begin:]
-    decided_at = sample.close_time[tail[0]] - sample.embargo
-    return purge(train[:begin], sample.resolved_at, decided_at), tail
+    return early, tail
 
 
 def _fit_models(sample: Sample, rows: IntArray, config: ModelsConfig, seeds: tuple[int, int, int]) -> Models:

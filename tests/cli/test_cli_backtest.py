@@ -27,8 +27,8 @@ def test_a_run_its_repetition_and_another_run_in_the_same_folder(mlstrat, tiny, 
     assert first.exit_code == 0, first.output
     assert all((folder / name).exists() for name in OUTPUTS)
     metrics = json.loads((folder / "metrics.json").read_text())
-    words = " ".join(first.stdout.replace("\xa0", " ").split())
-    assert all(" ".join(s.replace("\xa0", " ").split()) in words for s in metrics["verdict"])
+    words = " ".join(first.stdout.split())
+    assert all(" ".join(s.replace("\u2212", "-").split()) in words for s in metrics["verdict"])
     assert f"Report: {folder / 'report.html'}" in first.stdout
     assert "walking forward ..." in first.stderr
 

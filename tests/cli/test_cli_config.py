@@ -39,6 +39,11 @@ def test_its_commented_values_are_the_defaults_too():
     assert models == full
 
 
+def test_both_forms_are_plain_enough_for_any_terminal():
+    assert as_toml().isascii()
+    assert as_markdown().isascii()
+
+
 def test_the_profile_still_works_in_a_fresh_file():
     text = as_toml().replace('profile = "full"', 'profile = "pine"')
     models = parse_config(tomllib.loads(text)).models

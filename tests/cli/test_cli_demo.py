@@ -8,7 +8,7 @@ DEMO = demo_file()
 
 
 def own(pairs, bars, symbol=""):
-    return fit_to(load_config(DEMO, overrides_of(pairs, str(bars), symbol, "", "UTC", None)))
+    return fit_to(load_config(DEMO, overrides_of(pairs, str(bars), symbol, "", "UTC", None)), pairs)
 
 
 def test_a_coin_keeps_its_headlines_and_loses_the_dates(walk_csv):
@@ -61,3 +61,22 @@ def test_bars_replace_what_the_file_says_about_its_own(bars, tmp_path, monkeypat
     assert data.symbol == ""
     assert data.tz == "UTC"
     assert data.bars == (bars if bars.startswith("sample") else str(tmp_path / bars))
+
+
+def test_what_the_user_sets_wins(walk_csv):
+    pairs = ["splits.start=2020-02-20", "name=mine", "sentiment.source=/own/headlines.csv"]
+    config, said = own(pairs, walk_csv)
+    assert (config.splits.start, config.name) == ("2020-02-20", "mine")
+    assert config.sentiment.source == "/own/headlines.csv"
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_paths_on_the_command_line_start_at_the_current_folder(tmp_path, monkeypatch, quote):
+    monkeypatch.chdir(tmp_path)
+    pairs = overrides_of(
+        [f"data.bars={quote}own bars.csv{quote}", "sentiment.source=none"], None, "", "", "", None
+    )
+    config = load_config(DEMO, pairs)
+    assert config.data.bars == str(tmp_path / "own bars.csv")
+    assert config.sentiment.source == "none"

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -5,6 +6,7 @@ import pytest
 
 from mlstrat import __version__
 from mlstrat.cli.group import EXIT_CODES
+from mlstrat.cli.options import Engine
 from mlstrat.errors import ConfigError, DataError, MissingExtraError, MlstratError, ModelError, RunFolderError
 
 COMMANDS = (
@@ -53,3 +55,18 @@ def test_version(mlstrat):
 def test_python_dash_m_is_the_same_command():
     done = subprocess.run([sys.executable, "-m", "mlstrat", "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"mlstrat {__version__}\n")
+
+
+def test_a_terminal_without_unicode_is_no_obstacle(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    line = [sys.executable, "-m", "mlstrat", "data", "check", tmp_path / "r\u00fcn.csv"]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 3
+    assert "r?n.csv" in done.stdout
+    assert done.stderr.startswith("error: ")
+
+
+def test_the_engines_offered_are_those_of_the_pipeline():
+    from mlstrat.pipeline import ENGINES
+
+    assert tuple(engine.value for engine in Engine) == ENGINES

@@ -38,8 +38,10 @@ def test_new_project_is_complete_and_valid(mlstrat, tmp_path):
     assert mlstrat("config", "validate", folder / "run.toml").exit_code == 0
 
 
-def test_an_empty_folder_will_do_and_a_used_one_is_refused(mlstrat, tmp_path):
-    assert mlstrat("new", tmp_path).exit_code == 0
+def test_an_empty_folder_will_do_and_a_used_one_is_refused(mlstrat, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert mlstrat("new", ".").exit_code == 0
+    assert (tmp_path / "run.toml").exists()
     result = mlstrat("new", tmp_path)
     assert result.exit_code == 4
     assert "not an empty folder" in result.stderr
