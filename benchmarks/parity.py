@@ -46,7 +46,7 @@ def retrained(made: Run) -> tuple[bool, Result]:
         np.array_equal(getattr(inside, name), getattr(made.predictions, name), equal_nan=True)
         for name in FORECAST
     )
-    return same, strategy.analyzers.recorder.get_analysis()["result"]
+    return same, strategy.result
 
 
 def compare(symbol: str, stops: str, overrides: list[str]) -> dict[str, object]:

@@ -214,7 +214,7 @@ class RunConfig(_Section):
     @field_validator("name")
     @classmethod
     def _name_is_plain(cls, name: str) -> str:
-        if not name or any(part in name for part in "/\\\n"):
+        if not name or name.startswith(".") or any(part in name for part in "/\\\n"):
             raise ValueError("give a plain name, such as demo")
         return name
 

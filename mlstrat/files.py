@@ -90,7 +90,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     RunFolderError
-        Another process holds it; the message gives its pid.
+        Another process holds it (the message gives its pid), or it cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -101,6 +101,10 @@ def locked(folder: Path) -> Iterator[None]:
         holder = owner.read_text().strip() if owner.exists() else "unknown"
         raise RunFolderError(
             f"{folder} is in use by process {holder}: wait for it, or choose another folder with --out."
+        ) from error
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder} cannot be locked ({error.strerror or error}): choose another folder with --out."
         ) from error
     try:
         owner.write_text(str(os.getpid()))

@@ -15,7 +15,7 @@ from mlstrat import __version__
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
-from mlstrat.files import make_folder, write_json
+from mlstrat.files import write_json
 from mlstrat.sentiment.align import SentimentSeries
 
 MANIFEST = "manifest.json"
@@ -58,19 +58,19 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
-def open_folder(folder: Path, inputs: Inputs, resume: bool) -> dict[str, Any]:
-    """Prepare a run's folder and return its manifest.
+def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
+    """Look at a folder without touching it.
 
     Returns
     -------
-    dict
-        The manifest; its `state` is "complete" where the run is already there with all its files, made by
-        this very code, else "running".
+    str
+        "complete" where this very run is there with all its files, "begun" where it was begun, interrupted
+        or made by other code, "new" where there is nothing yet.
 
     Raises
     ------
     RunFolderError
-        The folder cannot be written, holds another run or other files, or there is nothing to resume.
+        The folder holds another run or other files, or there is nothing to resume.
     """
     path = folder / MANIFEST
     if resume and not path.exists():
@@ -78,13 +78,17 @@ def open_folder(folder: Path, inputs: Inputs, resume: bool) -> dict[str, Any]:
     if path.exists():
         manifest = _read(path)
         _refuse_another(folder, manifest["inputs"], inputs)
-        if manifest["inputs"]["code_sha256"] == inputs.code_sha256 and _is_whole(folder, manifest):
-            return manifest
-    elif folder.exists() and any(entry.name not in (".lock", ".owner") for entry in folder.iterdir()):
+        same_code = manifest["inputs"]["code_sha256"] == inputs.code_sha256
+        return "complete" if same_code and _is_whole(folder, manifest) else "begun"
+    if folder.is_dir() and any(entry.name not in (".lock", ".owner") for entry in folder.iterdir()):
         raise RunFolderError(f"{folder} holds files that are not a run's: choose an empty folder with --out.")
-    make_folder(folder)
+    return "new"
+
+
+def begin(folder: Path, inputs: Inputs) -> dict[str, Any]:
+    """Write the manifest of a run that begins or goes on, and return it."""
     manifest = {"mlstrat": __version__, "state": "running", "inputs": inputs.__dict__, **environment()}
-    write_json(path, manifest)
+    write_json(folder / MANIFEST, manifest)
     return manifest
 
 

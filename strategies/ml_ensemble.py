@@ -30,7 +30,7 @@ def run(config: mlstrat.RunConfig, retrain: bool = False) -> mlstrat.Result:
     else:
         predictions = mlstrat.run(config, bars=bars, mood=mood).predictions
         cerebro.addstrategy(MLStrategy, config=config, mood=mood, predictions=predictions)
-    return cerebro.run()[0].analyzers.recorder.get_analysis()["result"]
+    return cerebro.run()[0].result
 
 
 if __name__ == "__main__":

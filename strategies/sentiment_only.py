@@ -8,13 +8,13 @@ import math
 from mlstrat import Bars, Result, RiskRules, read_bars
 from mlstrat.config import SentimentConfig
 from mlstrat.engines.on_backtrader import (
+    NO_TRADE,
     Advice,
     DecisionStrategy,
     SentimentScore,
     cerebro_for,
     feature_indicator,
 )
-from mlstrat.engines.on_backtrader.advisor import NO_TRADE
 from mlstrat.execution.rule import bracket
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.sentiment.series import mood_for
@@ -48,7 +48,7 @@ def run(bars: Bars, mood: SentimentSeries, **params: object) -> Result:
     rules = RiskRules(fee_share=facts.fee_share, tick=facts.tick, step=facts.step)
     cerebro = cerebro_for(bars, rules, stdstats=False)
     cerebro.addstrategy(SentimentOnly, mood=mood, **params)
-    return cerebro.run()[0].analyzers.recorder.get_analysis()["result"]
+    return cerebro.run()[0].result
 
 
 if __name__ == "__main__":

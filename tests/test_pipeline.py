@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from mlstrat import pipeline
+from mlstrat.backtest import backtest
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.errors import ConfigError, RunFolderError
 from mlstrat.execution.types import TRADE_COLUMNS
-from mlstrat.pipeline import Watcher, backtest
+from mlstrat.pipeline import Watcher
 
 
 class Log(Watcher):

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mlstrat.pipeline import Finished
+from mlstrat.backtest import Finished
 
 # The report's minus and no-break space, which not every terminal can show.
 _PLAIN = str.maketrans({"\u2212": "-", "\u00a0": " "})

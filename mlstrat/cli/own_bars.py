@@ -48,7 +48,7 @@ def fit_to(config: RunConfig, pairs: Iterable[str] = ()) -> tuple[RunConfig, lis
     content = dated.model_dump()
     if dated.name == "demo":
         content["name"] = "demo-" + re.sub(r"[^A-Za-z0-9._-]", "-", bars.symbol)
-    said = ["The demo's dates do not apply to your bars: the first windows that the data allows are used."]
+    said = ["The demo's dates do not apply to your bars: the latest windows that the data allows are used."]
     said += _without_headlines(content, bars)
     said += _without_volume(content, bars)
     return parse_config(content), said

@@ -62,7 +62,7 @@ def demo(
 ) -> None:
     """Run the packaged demo on bundled BTCUSDT bars, or with --bars the same settings on your own.
 
-    With --bars the demo's dates do not apply: the first windows that the data allows are used.
+    With --bars the demo's dates do not apply: the latest windows that the data allows are used.
     """
     from mlstrat.cli.own_bars import fit_to
     from mlstrat.config import load_config
@@ -76,12 +76,12 @@ def demo(
 
 
 def _run(config: RunConfig, out: Path | None, engine: Engine, resume: bool) -> None:
-    from mlstrat import pipeline
+    from mlstrat.backtest import backtest as run_into
     from mlstrat.cli.ending import show
     from mlstrat.cli.progress import watching
 
     with watching() as watcher:
-        finished = pipeline.backtest(
+        finished = run_into(
             config, out or default_folder(config), engine=engine.value, resume=resume, watcher=watcher
         )
     show(finished)

@@ -130,7 +130,10 @@ def take(
     table, named, length = _table(source, symbol)
     symbol = symbol or named or table.ticker
     if not symbol:
-        raise DataError(f'the symbol of {table.origin} is not known: pass symbol, such as symbol="BTCUSDT".')
+        raise DataError(
+            f'the symbol of {table.origin} is not known: pass symbol, such as symbol="BTCUSDT" '
+            "(--symbol on the command line)."
+        )
     if not len(table.stamps):
         raise DataError(f"{table.origin} has no bars: check the file and the dates asked for.")
     time = stamps.to_utc(table.stamps, tz, table.origin)

@@ -166,7 +166,7 @@ def _localised(index: pd.DatetimeIndex, tz: str, origin: str) -> pd.DatetimeInde
     if not tz:
         raise DataError(
             f"the times of {origin} carry no time zone (first: {index[0]}): "
-            'pass tz, such as tz="UTC" or tz="America/New_York".'
+            'pass tz, such as tz="UTC" or tz="America/New_York" (--tz on the command line).'
         )
     try:
         zone = ZoneInfo(tz)

@@ -30,20 +30,21 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     """What the four share: settings as a `ModelsConfig`, and checked rows."""
 
     def _config_of(self, **param_of: str) -> ModelsConfig:
-        """Return the sizes; keys are those of `ModelsConfig`, values the estimator's parameters."""
+        """Return the sizes; keys are those of `ModelsConfig`, values name the estimator's parameters."""
         given = {key: getattr(self, name) for key, name in param_of.items()}
         plain = {key: v.item() if isinstance(v, np.generic) else v for key, v in given.items()}
         try:
             return ModelsConfig(**plain)
         except ValidationError as error:
-            faults = ((param_of[str(fault["loc"][0])], fault) for fault in error.errors())
-            raise ConfigError(
-                "\n".join(
-                    f"{name} of {type(self).__name__} is {fault['input']!r}: give a value for which it holds "
-                    f"that the {fault['msg'][0].lower()}{fault['msg'][1:]}."
-                    for name, fault in faults
-                )
-            ) from None
+            faults = (
+                (param_of[str(fault["loc"][0])], fault["input"], fault["msg"]) for fault in error.errors()
+            )
+            sentences = (
+                f"{name} of {type(self).__name__} is {value!r} ({rule[0].lower()}{rule[1:]}): "
+                "give another value."
+                for name, value, rule in faults
+            )
+            raise ConfigError("\n".join(sentences)) from None
 
     def _training(self, X: ArrayLike, y: ArrayLike, numeric: bool) -> tuple[FloatArray, NDArray[Any]]:
         """Return finite (n_rows, n_features) float64 rows, at least two, and their (n_rows,) targets."""

@@ -340,6 +340,11 @@ class EnsembleClassifier(BinaryClassifier):
         return predict_block(x, start_state(self.ensemble_.models), self.ensemble_)
 
     def _check_settings(self, resolved_after: object) -> None:
+        sizes: object = self.sizes
+        if not isinstance(sizes, ModelsConfig | None):
+            raise ConfigError(
+                f"sizes is {sizes!r}: give a ModelsConfig, such as ModelsConfig(profile='pine')."
+            )
         if not 0 < self.calibration_share < 1:
             raise ConfigError(
                 f"calibration_share is {self.calibration_share}: give a share in (0, 1), such as 0.3."

@@ -65,23 +65,23 @@ def test_resume_refuses_to_begin(mlstrat, tiny, tmp_path):
 
 
 def test_an_interrupted_run_says_how_to_go_on(mlstrat, tiny, monkeypatch):
-    from mlstrat import pipeline
+    from mlstrat import backtest as backtesting
 
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "backtest", interrupted)
+    monkeypatch.setattr(backtesting, "backtest", interrupted)
     result = mlstrat("backtest", tiny)
     assert result.exit_code == 130
     assert "run the same command again" in result.stderr
 
 
 def test_a_bug_keeps_its_traceback(mlstrat, tiny, monkeypatch):
-    from mlstrat import pipeline
+    from mlstrat import backtest as backtesting
 
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(pipeline, "backtest", broken)
+    monkeypatch.setattr(backtesting, "backtest", broken)
     result = mlstrat("backtest", tiny)
     assert isinstance(result.exception, ZeroDivisionError)

@@ -180,12 +180,16 @@ def test_without_pytorch_the_extra_is_named(data, monkeypatch):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (BinnedForestClassifier(n_estimators=0), "n_estimators of BinnedForestClassifier is 0: give a value"),
-        (BinnedForestClassifier(bins=100), "bins of .* is 100: .* less than or equal to 63"),
-        (BinnedForestClassifier(max_depth=2.5), "max_depth of .* is 2.5: .* valid integer"),
+        (
+            BinnedForestClassifier(n_estimators=0),
+            "n_estimators of BinnedForestClassifier is 0 .*: give another value",
+        ),
+        (BinnedForestClassifier(bins=100), "bins of .* is 100 .*less than or equal to 63"),
+        (BinnedForestClassifier(max_depth=2.5), "max_depth of .* is 2.5 .*valid integer"),
         (BinnedBoostingRegressor(min_samples_leaf=5), "is 5: give 20 rows or more"),
-        (StatefulLSTMRegressor(learning_rate=0.0), "learning_rate of .* is 0.0: .* greater than 0"),
+        (StatefulLSTMRegressor(learning_rate=0.0), "learning_rate of .* is 0.0 .*greater than 0"),
         (EnsembleClassifier(calibration_share=1.0), r"is 1.0: give a share in \(0, 1\), such as 0.3"),
+        (EnsembleClassifier(sizes={"bins": 15}), "sizes is {'bins': 15}: give a ModelsConfig, such as"),
         (EnsembleClassifier(min_rows=0), "min_rows is 0: give a whole number of rows, 1 or more"),
     ],
 )

@@ -40,7 +40,7 @@ def test_predictions_are_bit_identical_to_the_batch(retrained, tiny_run):
 
 
 def test_trades_are_those_of_the_kernel(retrained, tiny_run, walk, tiny_config):
-    inside = retrained.analyzers.recorder.get_analysis()["result"]
+    inside = retrained.result
     kernel = simulate(walk, tiny_run.decisions, risk_rules(tiny_config, walk))
     assert len(kernel.trades) > 10
     for name in TRADE:
@@ -54,7 +54,7 @@ def test_precomputed_predictions_give_the_same_trades(tiny_run, walk, tiny_confi
     cerebro = cerebro_for(walk, risk_rules(tiny_config, walk), stdstats=False)
     cerebro.addstrategy(MLStrategy, config=tiny_config, predictions=tiny_run.predictions)
     (strategy,) = cerebro.run()
-    result = strategy.analyzers.recorder.get_analysis()["result"]
+    result = strategy.result
     for name in TRADE:
         np.testing.assert_array_equal(getattr(result.trades, name), getattr(tiny_run.result.trades, name))
 

@@ -10,7 +10,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("backtrader", "backtrader", "The Backtrader engine") from error
 
-from mlstrat.engines.on_backtrader.advisor import Advice, Advisor, PrecomputedAdvisor
+from mlstrat.engines.on_backtrader.advisor import NO_TRADE, Advice, Advisor, PrecomputedAdvisor
 from mlstrat.engines.on_backtrader.broker import RuleBroker
 from mlstrat.engines.on_backtrader.decision_strategy import DecisionStrategy, EngineWarning
 from mlstrat.engines.on_backtrader.feed import BarsFeed
@@ -22,6 +22,7 @@ from mlstrat.engines.on_backtrader.sizer import KellySizer
 from mlstrat.engines.on_backtrader.strategy import MLStrategy
 
 __all__ = [
+    "NO_TRADE",
     "Advice",
     "Advisor",
     "BarsFeed",

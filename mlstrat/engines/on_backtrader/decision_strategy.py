@@ -10,8 +10,10 @@ from mlstrat.engines.on_backtrader.advisor import NO_TRADE, Advice, Advisor
 from mlstrat.engines.on_backtrader.broker import RuleBroker, rules_for
 from mlstrat.engines.on_backtrader.feed import row_of, seconds_of_a_bar
 from mlstrat.engines.on_backtrader.gate import BreakerGate
+from mlstrat.engines.on_backtrader.recorder import Recorder
 from mlstrat.engines.on_backtrader.sizer import KellySizer
-from mlstrat.execution.types import RiskRules
+from mlstrat.errors import ConfigError
+from mlstrat.execution.types import Result, RiskRules
 
 
 class EngineWarning(UserWarning):
@@ -52,6 +54,23 @@ class DecisionStrategy(bt.Strategy):  # type: ignore[misc]
     def make_advisor(self) -> Advisor:
         """Return who decides; called once, when the run starts."""
         raise NotImplementedError("a DecisionStrategy needs an advisor: return one from make_advisor.")
+
+    @property
+    def result(self) -> Result:
+        """The run as every engine returns it, once it has ended; needs the `Recorder` among the analyzers.
+
+        Raises
+        ------
+        ConfigError
+            The run had no `Recorder`.
+        """
+        for analyzer in self.analyzers:
+            if isinstance(analyzer, Recorder):
+                result: Result = analyzer.get_analysis()["result"]
+                return result
+        raise ConfigError(
+            "this run recorded no result: add cerebro.addanalyzer(Recorder) before cerebro.run()."
+        )
 
     def start(self) -> None:
         """Prepare the run; says once what a broker other than `RuleBroker` will do differently."""

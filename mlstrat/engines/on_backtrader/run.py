@@ -60,5 +60,5 @@ def run(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
     cerebro = cerebro_for(bars, rules, stdstats=False)
     cerebro.addstrategy(MLStrategy, decisions=decisions)
     (strategy,) = cerebro.run()
-    result: Result = strategy.analyzers.recorder.get_analysis()["result"]
+    result: Result = strategy.result
     return result
