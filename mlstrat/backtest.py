@@ -83,8 +83,9 @@ def backtest(
     refuse_missing(_REPORT)
     watcher.stage("reading bars and scoring headlines")
     bars = load_bars(config)
-    for sentence in data_notes(bars, config):
-        watcher.note(sentence)
+    warning = quality.check(bars).training_warning(config.splits.training_days)
+    if warning:
+        watcher.note(warning)
     mood = mood_for(bars, config.sentiment)
     inputs = inputs_of(config, engine, bars, mood)
     if state_of(folder, inputs, resume) == "complete":

@@ -39,7 +39,7 @@ class Watcher:
         """Begin a stage, described by a few words."""
 
     def note(self, text: str) -> None:
-        """Say something about the data that the user should know."""
+        """Say what the user should know before the run goes on."""
 
     def windows(self, done: int, total: int) -> None:
         """Report the windows fitted so far."""

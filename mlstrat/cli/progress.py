@@ -66,6 +66,10 @@ class PlainWatcher(Watcher):
         """Print the stage."""
         self._say(f"{text} ...")
 
+    def note(self, text: str) -> None:
+        """Print the note."""
+        self._say(f"note: {text}")
+
     def windows(self, done: int, total: int) -> None:
         """Print the windows done, the time taken and the time left."""
         self._pace.windows(done, total)
@@ -91,6 +95,10 @@ class BarWatcher(Watcher):
             self._progress.update(task, total=total, completed=total)
 
         self._task, self._finish = task, finish
+
+    def note(self, text: str) -> None:
+        """Print the note above the bars."""
+        self._progress.console.print(f"note: {text}", markup=False, highlight=False)
 
     def windows(self, done: int, total: int) -> None:
         """Move the bar."""

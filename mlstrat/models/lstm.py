@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlstrat.arrays import FloatArray, IntArray, njit
 from mlstrat.config import ModelsConfig
-from mlstrat.errors import MissingExtraError
+from mlstrat.errors import MissingExtraError, ModelError
 
 STREAMS = 16  # contiguous segments trained side by side
 TRUNCATION = 64  # bars of back-propagation
@@ -45,9 +45,19 @@ def lstm_inputs(
     -------
     (n_inputs,) int64, (n_inputs,) float64
         Columns, ascending, and half their number of edges.
+
+    Raises
+    ------
+    ModelError
+        No feature varies.
     """
     count = np.isfinite(edges).sum(axis=1)
     usable = np.flatnonzero(count > 0)
+    if not len(usable):
+        raise ModelError(
+            f"none of the {len(edges)} features varies in the training window: "
+            "check the bars, or choose other features."
+        )
     wanted = config.lstm_inputs or len(usable)
     best = usable[np.argsort(-importances[usable], kind="stable")[:wanted]]
     columns = np.sort(best).astype(np.int64)

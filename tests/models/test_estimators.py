@@ -19,11 +19,11 @@ from mlstrat.models.ensemble import Sample, ensemble_sha256, fit_ensemble, predi
 from mlstrat.models.estimators import (
     BinnedBoostingRegressor,
     BinnedForestClassifier,
-    EnsembleClassifier,
     StatefulLSTMRegressor,
 )
 from mlstrat.models.forest import fit_forest
 from mlstrat.models.lstm import fit_lstm, lstm_inputs
+from mlstrat.models.stacked import EnsembleClassifier
 
 SIZES = ModelsConfig(
     bins=15, rf_n_estimators=8, rf_max_depth=4, gb_n_estimators=8, lstm_units=4, lstm_epochs=2
@@ -35,6 +35,7 @@ SEQUENCE_ONLY = {
 }
 FOREST = BinnedForestClassifier(n_estimators=10, max_depth=4, min_samples_leaf=1)
 BOOSTING = BinnedBoostingRegressor()
+# The score is checked on 200 rows, of which the default 10 epochs make too few steps.
 SEQUENCE = StatefulLSTMRegressor(units=8, epochs=60, learning_rate=0.05)
 ENSEMBLE = EnsembleClassifier(
     ModelsConfig(rf_n_estimators=5, gb_n_estimators=5, lstm_units=8, lstm_epochs=60, lstm_learning_rate=0.05),

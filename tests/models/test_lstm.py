@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mlstrat.config import ModelsConfig
+from mlstrat.errors import ModelError
 from mlstrat.models.lstm import fit_lstm, lstm_inputs, lstm_step, scaled_inputs
 
 SIZES = ModelsConfig(lstm_units=5, lstm_epochs=4)
@@ -82,6 +83,11 @@ def test_a_purged_bar_feeds_the_state_but_not_the_loss(sequence):
     other_bins[1050] = 15 - other_bins[1050]
     assert not np.array_equal(without.w_x, fitted(other_bins, purged).w_x)
     assert not np.array_equal(without.w_x, fitted(bins, target).w_x)
+
+
+def test_features_that_never_vary_are_refused():
+    with pytest.raises(ModelError, match="none of the 3 features varies in the training window"):
+        lstm_inputs(np.zeros(3), np.full((3, 4), np.inf), ModelsConfig())
 
 
 def test_inputs_are_the_most_important_usable_features():
