@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from mlstrat.data import quality
 from mlstrat.data.bars import Bars
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Result
-from mlstrat.files import locked, make_folder, write_bytes, write_json
+from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
 from mlstrat.foldstore import FoldStore
 from mlstrat.pipeline import Run, Watcher, load_bars, load_panel, refuse_missing, require, run_panel
 from mlstrat.reports import page, tearsheet
@@ -27,7 +27,7 @@ from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.decide import decide, risk_rules
 from mlstrat.signals.funnel import funnel_of
 from mlstrat.signals.stopper import stopper
-from mlstrat.walkforward import schedule_for
+from mlstrat.walkforward import check_windows, schedule_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ def backtest(
         return _finished(folder, reused=True)
     watcher.stage("computing features and labels (compiled once, then cached)")
     panel = load_panel(bars, mood, config)
-    schedule_for(bars, panel.features.ready, config)  # too few bars are refused before anything is written
+    check_windows(panel, schedule_for(bars, panel.features.ready, config), config)
     make_folder(folder)
     with locked(folder):
         if state_of(folder, inputs, resume) == "complete":  # another process was quicker
@@ -111,10 +111,12 @@ def _write(folder: Path, made: Run, manifest: dict[str, Any], inputs: Inputs) ->
     write_bytes(folder / "predictions.parquet", _parquet(predictions))
     write_bytes(folder / "decisions.parquet", _parquet(decisions))
     write_bytes(folder / "trades.csv", trades)
+    bars = made.panel.bars
     manifest = {
-        **manifest,
+        **{name: value for name, value in manifest.items() if name != "state"},
         "key": inputs.key,
         "config": made.config.model_dump(mode="json"),
+        "instrument": {**asdict(bars.instrument), "bars_per_year_used": bars.bars_per_year},
         "windows": [window.model_sha256 for window in made.predictions.windows],
         "predictions_sha256": _digest(predictions),
         "decisions_sha256": _digest(decisions),
@@ -123,8 +125,9 @@ def _write(folder: Path, made: Run, manifest: dict[str, Any], inputs: Inputs) ->
     story = _story(made, manifest)
     tearsheet.write(folder, story.judged.result, story.judged.bars)
     page.write(folder, story)
-    manifest["outputs"] = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
-    write_json(folder / MANIFEST, {**manifest, "state": "complete"})
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+    outputs = {path.name: sha256_of(path) for path in files if path.name != MANIFEST}
+    write_json(folder / MANIFEST, {**manifest, "state": "complete", "outputs": outputs})
 
 
 def _story(made: Run, manifest: dict[str, Any]) -> Story:
@@ -166,12 +169,22 @@ def data_notes(bars: Bars, config: RunConfig) -> tuple[str, ...]:
 
 def _notes(made: Run) -> tuple[str, ...]:
     bars = made.panel.bars
-    notes = [*data_notes(bars, made.config), *made.panel.mood.notes]
+    notes = [*data_notes(bars, made.config), *made.panel.mood.notes, _costs(made)]
+    if not bars.has_volume and not made.config.features.names:
+        notes.append("The volume features were left out, because the bars have no volume.")
     if made.result.engine != "kernel":
         notes.append(parity_sentence(made.result, simulate(bars, made.decisions, made.result.rules)))
     if made.result.cancelled:
         notes.append(f"{made.result.cancelled} entries were cancelled: the next open could not be paid.")
     return tuple(notes)
+
+
+def _costs(made: Run) -> str:
+    rules = made.result.rules
+    return (
+        f"Each fill pays {rules.fee_share:.4%} of its value, and market and stop fills slip by "
+        f"{rules.slippage_ticks:g} ticks; funding and borrowing of shorts are not charged."
+    )
 
 
 def parity_sentence(result: Result, kernel: Result) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import tomllib
@@ -21,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from mlstrat.config_sentences import sentences
 from mlstrat.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -44,7 +44,7 @@ Grade = Literal["A", "B", "C", "D", "F"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class DataConfig(_Section):
@@ -66,7 +66,8 @@ class InstrumentConfig(_Section):
     min_notional: Annotated[float, Field(ge=0)] | None = None
     fee_share: Annotated[float, Field(ge=0, lt=0.1)] | None = None
     currency: str | None = None
-    bars_per_year: Annotated[float, Field(gt=0)] | None = None
+    sessions_per_year: Annotated[float, Field(ge=0, le=366)] | None = None
+    session_hours: Annotated[float, Field(gt=0, le=24)] | None = None
 
 
 class FeaturesConfig(_Section):
@@ -153,7 +154,7 @@ class SignalsConfig(_Section):
     sentiment_weight: Annotated[float, Field(ge=0, le=1)] = 0.4
     threshold: Literal["auto"] | Annotated[float, Field(ge=0.5, lt=1)] = "auto"
     direction: Literal["long", "short", "both"] = "both"
-    min_confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
+    min_confidence: Annotated[float, Field(ge=0, lt=1)] = 0.0
     min_grade: Grade = "F"
 
 
@@ -264,7 +265,7 @@ def parse_config(content: Mapping[str, Any], origin: str = "the configuration") 
     try:
         return RunConfig.model_validate(_plain(content))
     except ValidationError as error:
-        raise ConfigError("\n".join(_sentence(origin, detail) for detail in error.errors())) from None
+        raise ConfigError("\n".join(sentences(origin, error.errors(), RunConfig))) from None
 
 
 def with_overrides(content: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -316,44 +317,3 @@ def _resolve(text: str, folder: Path) -> str:
     if text == "none" or text.startswith("sample:") or Path(text).is_absolute():
         return text
     return str(folder / text)
-
-
-def _sentence(origin: str, detail: Any) -> str:
-    path = [str(part) for part in detail["loc"] if str(part) not in _UNION_TAGS]
-    key = ".".join(path)
-    if detail["type"] == "extra_forbidden":
-        known = _keys(path[:-1])
-        close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {'.'.join([*path[:-1], close[0]])}?" if close else ""
-        return f"{origin}: unknown key {key}; {hint or 'allowed here: ' + ', '.join(sorted(known)) + '.'}"
-    given = json.dumps(detail["input"], default=str)
-    return f"{origin}: {key} is {given}; {_allowed(detail)}."
-
-
-_UNION_TAGS = {"literal['auto']", "constrained-float", "float", "function-before"}
-
-
-def _allowed(detail: Any) -> str:
-    context = detail.get("ctx", {})
-    match detail["type"]:
-        case "literal_error":
-            return f"give {context['expected']}"
-        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
-            return "give a number " + str(detail["msg"]).removeprefix("Input should be ")
-        case "float_type" | "int_type" | "float_parsing" | "int_from_float":
-            return "give a " + ("number" if "float_t" in detail["type"] else "whole number")
-        case "string_type":
-            return 'give text in quotes, such as "BTCUSDT"'
-        case "string_pattern_mismatch":
-            return "give a date such as 2021-10-01"
-        case "model_type" | "model_attributes_type":
-            return "give a section with its own keys"
-        case _:
-            return str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-
-
-def _keys(path: list[str]) -> list[str]:
-    model: Any = RunConfig
-    for part in path:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields)

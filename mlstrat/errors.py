@@ -3,11 +3,23 @@
 The command line prints the message alone and exits with the class's `exit_code`.
 """
 
+from typing import Any
+
 
 class MlstratError(Exception):
-    """Base of all errors that a user can act on."""
+    """Base of all errors that a user can act on. Each survives the way back from a worker process."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), str(self), self.__dict__)
+
+
+def _rebuilt(kind: type[MlstratError], message: str, attributes: dict[str, Any]) -> MlstratError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    error.__dict__.update(attributes)
+    return error
 
 
 class ConfigError(MlstratError):

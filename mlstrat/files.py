@@ -69,18 +69,40 @@ def make_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `path` when the block ends well, and vanishes otherwise."""
+    """Yield a temporary folder that becomes `path` when the block ends well, and vanishes otherwise.
+
+    Raises
+    ------
+    RunFolderError
+        The system refused.
+    """
     make_folder(path.parent)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield temporary
-        _sync_folder(temporary)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        _put_in_place(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    try:
+        _sync_folder(temporary)
+        if path.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise RunFolderError(
+            f"{path} cannot be written ({error.strerror or error}): free space, or look for another process "
+            "that writes there, and run again."
+        ) from error
+
+
+def drop_unfinished(folder: Path) -> None:
+    """Remove what interrupted `new_folder` blocks left behind."""
+    for path in folder.glob(".*.*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from mlstrat.window import FittedWindow
 
 _TIMES = ("train_from", "cut", "valid_from", "valid_to")
 _TENSORS = ("model", "rows")
+_INNER = ("rows", "block", "stacked", "half")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class FoldStore:
         """Store a window: its model with the LSTM's state at `valid_from`, odds, and forecast rows."""
         from safetensors.numpy import save
 
-        rows = {"block": block, "inner_rows": fitted.inner.rows, "inner_block": fitted.inner.block}
+        rows = {"block": block, **_inner_arrays(fitted.inner)}
         model = {**to_tensors(fitted.ensemble), "state": state}
         window = asdict(fitted.window)
         window |= {name: str(window[name]) for name in _TIMES}
@@ -57,7 +59,7 @@ class FoldStore:
                 "purged_inner": fitted.inner.purged,
                 "sha256": {name: sha256_of(place / f"{name}.safetensors") for name in _TENSORS},
             }
-            write_json(place / "window.json", content)
+            write_json(place / "window.json", {**content, "content_sha256": _digest(content)})
 
     def load(self, index: int) -> tuple[FittedWindow, FloatArray] | None:
         """Return a stored window and its forecast rows; None where there is none made from these inputs.
@@ -70,7 +72,7 @@ class FoldStore:
         place = self._place(index)
         if not (place / "window.json").exists():
             return None
-        content = json.loads((place / "window.json").read_text())
+        content = self._content(place)
         if content["key"] != self.key:
             return None
         model, rows = (self._tensors(place, name, content["sha256"][name]) for name in _TENSORS)
@@ -78,9 +80,20 @@ class FoldStore:
         stored = content["window"] | {name: np.datetime64(content["window"][name], "ns") for name in _TIMES}
         long, short = (Odds(**odds) for odds in content["odds"])
         up, down = (np.nan if value is None else value for value in content["threshold"])
-        inner = Inner(rows["inner_rows"], rows["inner_block"], content["purged_inner"])
+        inner = Inner(**{name: rows[f"inner_{name}"] for name in _INNER}, purged=content["purged_inner"])
         fitted = FittedWindow(from_tensors(model), (long, short), (up, down), Window(**stored), inner)
         return fitted, rows["block"]
+
+    def _content(self, place: Path) -> dict[str, Any]:
+        path = place / "window.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+            told = content.pop("content_sha256")
+        except (OSError, ValueError, KeyError, AttributeError):
+            told, content = "", {}
+        if told != _digest(content):
+            raise _changed(path)
+        return content
 
     def _place(self, index: int) -> Path:
         return self.folder / f"{index:03d}"
@@ -90,7 +103,19 @@ class FoldStore:
 
         path = place / f"{name}.safetensors"
         if not path.exists() or sha256_of(path) != sha256:
-            raise RunFolderError(
-                f"{path} is missing or changed since it was written: delete the folder {place} and run again."
-            )
+            raise _changed(path)
         return {key: np.array(value) for key, value in load(path.read_bytes()).items()}
+
+
+def _inner_arrays(inner: Inner) -> dict[str, Any]:
+    return {f"inner_{name}": getattr(inner, name) for name in _INNER}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _changed(path: Path) -> RunFolderError:
+    return RunFolderError(
+        f"{path} is missing or changed since it was written: delete the folder {path.parent} and run again."
+    )

@@ -12,7 +12,7 @@ import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray, TimeArray, njit
 from mlstrat.data.bars import Bars
-from mlstrat.execution.rule import bracket, entry_price, step_bar
+from mlstrat.execution.rule import bracket, bracket_holds, entry_price, step_bar
 from mlstrat.execution.types import FEE, OPEN, SLIP, TICK, RiskRules
 
 SIDES = (1, -1)  # columns of every (n_bars, 2) array: long, short
@@ -49,11 +49,16 @@ class TradeOutcomes:
         Bars from entry to exit, 0 when both fell on one bar; NaN likewise.
     resolved_at : (n_bars, 2) datetime64[ns]
         Close time of the bar on which the trade ended, UTC; NaT likewise.
+    latest_at : (n_bars,) datetime64[ns]
+        Close time of the bar of the time exit, by which any trade decided here has ended; NaT where that
+        bar is not there, or there is no time exit. What estimates the odds of a trade is purged by this:
+        to keep the trades that happened to end sooner would choose them by their outcome.
     """
 
     net: FloatArray
     held: FloatArray
     resolved_at: TimeArray
+    latest_at: TimeArray
 
 
 def horizon_labels(bars: Bars, target_periods: int) -> HorizonLabels:
@@ -106,7 +111,10 @@ def trade_outcomes(
     resolved_at = np.where(ended, bars.close_time[at], np.datetime64("NaT", "ns"))
     first_bar_in = np.arange(len(bars))[:, None] + 1
     held = np.where(ended, at - first_bar_in, np.nan)
-    return TradeOutcomes(net, held, resolved_at)
+    latest_at = np.full(len(bars), np.datetime64("NaT", "ns"))
+    known = max(len(bars) - max_bars - 1, 0) if max_bars else 0
+    latest_at[:known] = bars.close_time[max_bars + 1 :][:known]
+    return TradeOutcomes(net, held, resolved_at, latest_at)
 
 
 @njit
@@ -128,7 +136,7 @@ def _outcomes(
         for column in range(2):
             side = 1 - 2 * column
             stop, target = bracket(side, bars[t, 3], atr_px[t], stop_atr, target_atr, rules[TICK])
-            if (target - stop) * side <= 0.0:
+            if not bracket_holds(side, stop, target):
                 continue
             paid = entry_price(side, bars[t + 1, 0], rules)
             for u in range(t + 1, n):

@@ -145,7 +145,7 @@ class OnlineWalkForward:
         )
         x = np.ascontiguousarray(values[:, :-1])
         features = FeatureMatrix(self._names, x, self._lookback)
-        panel = make_panel(bars, features, values[:, -1].copy(), self._mood, self._config)
+        panel = make_panel(bars, features, values[:, -1].copy(), self._mood.head(self._n), self._config)
         fold = self._schedule.fold(window, bars.close_time, panel.labels.resolved_at, features.ready)
         _, fitted, _ = fit_and_forecast(panel, fold, until(self._schedule, window), self._config)
         self._windows[window] = fitted

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
@@ -13,6 +15,7 @@ from mlstrat.errors import ConfigError, MissingExtraError
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Decisions, Result
 from mlstrat.features.matrix import build
+from mlstrat.features.registry import resolve
 from mlstrat.foldstore import FoldStore
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
@@ -20,8 +23,11 @@ from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.decide import decide, risk_rules
 from mlstrat.signals.funnel import Funnel, funnel_of
 from mlstrat.splits import Schedule
-from mlstrat.walkforward import ATR_FEATURE, schedule_for, walk_forward
+from mlstrat.walkforward import ATR_FEATURE, check_windows, schedule_for, walk_forward
 from mlstrat.window import Panel, make_panel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ENGINES = ("kernel", "backtrader")
 # (package, extra, what needs it), asked for before any work is done.
@@ -76,12 +82,12 @@ class Run:
     funnel: Funnel
 
 
-def load_bars(config: RunConfig) -> Bars:
-    """Read the run's bars."""
+def load_bars(config: RunConfig, source: pd.DataFrame | str | Path | None = None) -> Bars:
+    """Read the run's bars, or with its settings another source."""
     data = config.data
     facts = {name: value for name, value in config.instrument.model_dump().items() if value is not None}
     return read_bars(
-        data.bars,
+        data.bars if source is None else source,
         symbol=data.symbol,
         timeframe=data.timeframe,
         tz=data.tz,
@@ -101,7 +107,7 @@ def load_panel(bars: Bars, mood: SentimentSeries, config: RunConfig) -> Panel:
 def run(
     config: RunConfig,
     *,
-    bars: Bars | None = None,
+    bars: Bars | pd.DataFrame | str | Path | None = None,
     engine: str = "kernel",
     store: FoldStore | None = None,
     watcher: Watcher | None = None,
@@ -113,8 +119,9 @@ def run(
     ----------
     config : RunConfig
         The run.
-    bars : Bars, optional
-        Instead of those the configuration names.
+    bars : Bars, DataFrame or path, optional
+        Instead of those the configuration names; a frame or file is read with the configuration's symbol,
+        timeframe, time zone, dates and instrument.
     engine : {"kernel", "backtrader"}
         Where the decisions are executed; the trades are the same.
     store : FoldStore, optional
@@ -131,7 +138,8 @@ def run(
     """
     watcher = watcher or Watcher()
     require(config, engine)
-    bars = bars or load_bars(config)
+    if not isinstance(bars, Bars):
+        bars = load_bars(config, bars)
     if mood is None:
         watcher.stage("scoring headlines")
         mood = mood_for(bars, config.sentiment)
@@ -151,6 +159,7 @@ def run_panel(
     """Run on features and labels that are already there; parameters as for `run`."""
     watcher = watcher or Watcher()
     schedule = schedule_for(panel.bars, panel.features.ready, config)
+    check_windows(panel, schedule, config)
     watcher.stage("walking forward")
     predictions = walk_forward(panel, schedule, config, store, watcher.windows)
     watcher.stage(f"executing in {engine}")
@@ -160,12 +169,12 @@ def run_panel(
 
 
 def require(config: RunConfig, engine: str) -> None:
-    """Check the engine's name, and that what the run needs is installed, before any work is done.
+    """Check names, and that what the run needs is installed, before any work is done.
 
     Raises
     ------
     ConfigError
-        There is no such engine.
+        There is no such engine, or no such feature.
     MissingExtraError
         An optional package is missing; the message names the extra.
     """
@@ -173,6 +182,7 @@ def require(config: RunConfig, engine: str) -> None:
         raise ConfigError(f"there is no engine {engine!r}: use one of {', '.join(ENGINES)}.")
     scorer = _BY_SCORER[config.sentiment.scorer] if config.sentiment.source != "none" else ()
     refuse_missing((*_ALWAYS, *_BY_ENGINE[engine], *scorer))
+    resolve(config.features.names, config.features.families)
 
 
 def refuse_missing(needs: Iterable[tuple[str, str, str]]) -> None:

@@ -22,8 +22,8 @@ _PLAIN = ("prob_up", "magnitude", "score")
 class Window:
     """One walk-forward window: what its model was fitted on and for which bars it speaks.
 
-    Times are UTC. `cut` is when the model was fitted: no label resolved after `cut` less the embargo
-    trained it. `purged` counts the bars known at the cut whose label was not yet resolved, and
+    Times are UTC. `cut` is when the model was fitted: no label resolved after the last bar known then, less
+    the embargo, trained it. `purged` counts the bars known at the cut whose label was not yet resolved, and
     `purged_inner` those removed between the inner training part and the calibration tail.
     """
 
@@ -62,7 +62,7 @@ class Predictions:
         Probability that a long / short trade taken here ends in profit after costs, and the standard
         error of its logit.
     payoff : (n_bars, 2) float64
-        Mean net win over mean net loss of such trades in the calibration tail.
+        Mean net win over mean net loss of such trades in the training window.
     threshold : (n_bars, 2) float64
         A long needs score >= the first, a short needs score <= the second; NaN = never.
     fold : (n_bars,) int64

@@ -15,12 +15,12 @@ from mlstrat import __version__
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
-from mlstrat.files import write_json
+from mlstrat.files import drop_unfinished, sha256_of, write_json
 from mlstrat.sentiment.align import SentimentSeries
 
 MANIFEST = "manifest.json"
 FOLDS = "folds"
-_PACKAGES = "numpy pandas pyarrow scipy numba scikit-learn joblib pydantic safetensors torch backtrader"
+_PACKAGES = "numpy pandas scipy numba scikit-learn torch backtrader"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Inputs:
     data_sha256: str
     sentiment_sha256: str
     code_sha256: str
+    versions: dict[str, str]
 
     @property
     def key(self) -> str:
@@ -46,7 +47,7 @@ def inputs_of(config: RunConfig, engine: str, bars: Bars, mood: SentimentSeries)
     digest = hashlib.sha256(mood.score.tobytes() + mood.confidence.tobytes())
     facts = json.dumps(bars.instrument.__dict__, sort_keys=True)
     data = hashlib.sha256((bars.sha256 + facts).encode()).hexdigest()
-    return Inputs(content, engine, data, digest.hexdigest(), code_sha256())
+    return Inputs(content, engine, data, digest.hexdigest(), code_sha256(), versions())
 
 
 @cache
@@ -64,42 +65,58 @@ def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
     Returns
     -------
     str
-        "complete" where this very run is there with all its files, "begun" where it was begun, interrupted
-        or made by other code, "new" where there is nothing yet.
+        "complete" where this very run is there with all its files, "begun" where it was interrupted, "new"
+        where there is nothing yet, or a run that was interrupted before its first window.
 
     Raises
     ------
     RunFolderError
-        The folder holds another run or other files, or there is nothing to resume.
+        The folder holds another run (other settings, data, code or library versions) or other files, or
+        there is nothing to resume.
     """
     path = folder / MANIFEST
     if resume and not path.exists():
         raise RunFolderError(f"{folder} holds no run to resume: leave out --resume to begin one.")
     if path.exists():
+        if not any((folder / FOLDS).glob("[0-9]*")):
+            return "new"
         manifest = _read(path)
         _refuse_another(folder, manifest["inputs"], inputs)
-        same_code = manifest["inputs"]["code_sha256"] == inputs.code_sha256
-        return "complete" if same_code and _is_whole(folder, manifest) else "begun"
-    if folder.is_dir() and any(entry.name not in (".lock", ".owner") for entry in folder.iterdir()):
+        return "complete" if _is_whole(folder, manifest) else "begun"
+    if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
         raise RunFolderError(f"{folder} holds files that are not a run's: choose an empty folder with --out.")
     return "new"
 
 
 def begin(folder: Path, inputs: Inputs) -> dict[str, Any]:
     """Write the manifest of a run that begins or goes on, and return it."""
-    manifest = {"mlstrat": __version__, "state": "running", "inputs": inputs.__dict__, **environment()}
+    drop_unfinished(folder / FOLDS)
+    manifest = {
+        "mlstrat": __version__,
+        "state": "running",
+        "platform": platform.platform(),
+        "versions": inputs.versions,
+        "inputs": inputs.__dict__,
+    }
     write_json(folder / MANIFEST, manifest)
     return manifest
 
 
 def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
-    return manifest["state"] == "complete" and all((folder / name).exists() for name in manifest["outputs"])
+    """Whether every file the run wrote is there with the content it was written with."""
+    return manifest["state"] == "complete" and all(
+        (folder / name).exists() and sha256_of(folder / name) == digest
+        for name, digest in manifest["outputs"].items()
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text())
-        manifest["inputs"]["code_sha256"], manifest["state"]
+        wanted = {"config", "engine", "data_sha256", "sentiment_sha256", "code_sha256", "versions"}
+        missing = wanted - manifest["inputs"].keys()
+        if missing or (manifest["state"] == "complete" and "outputs" not in manifest):
+            raise KeyError(*missing)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(
             f"{path} is not a run's manifest: delete the folder, or choose another with --out."
@@ -120,6 +137,13 @@ def _refuse_another(folder: Path, there: Mapping[str, Any], now: Inputs) -> None
         changed.append("the bars or the instrument's facts changed")
     if there["sentiment_sha256"] != now.sentiment_sha256:
         changed.append("the headlines or their scores changed")
+    changed += [
+        f"{package} was {there['versions'].get(package)} and is {version}"
+        for package, version in now.versions.items()
+        if there["versions"].get(package) != version
+    ]
+    if there["code_sha256"] != now.code_sha256:
+        changed.append(f"the code was {there['code_sha256'][:8]} and is {now.code_sha256[:8]}")
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise RunFolderError(
@@ -136,14 +160,14 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value
 
 
-def environment() -> dict[str, Any]:
-    """Return the versions a run was made with."""
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that a result depends on."""
     from importlib.metadata import PackageNotFoundError, version
 
-    versions = {"python": platform.python_version()}
+    found = {"python": platform.python_version()}
     for package in _PACKAGES.split():
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
-            versions[package] = "not installed"
-    return {"versions": versions, "platform": platform.platform()}
+            found[package] = "not installed"
+    return found

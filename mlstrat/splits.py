@@ -31,10 +31,13 @@ class Fold:
         Bars that the model speaks for, ascending; every one closes at or after `cut`.
     purged : int
         Bars known at the cut whose label was not yet resolved.
+    limit : datetime64[ns]
+        By when a label must be resolved: the close of the last bar known at the cut, less the embargo.
     """
 
     index: int
     cut: np.datetime64
+    limit: np.datetime64
     first: int
     train: IntArray
     test: IntArray
@@ -70,15 +73,15 @@ class Schedule:
         Length of the training window (rolling), or its least length (expanding).
     expanding : bool
         Whether the training window starts at the first bar instead of rolling.
-    embargo : timedelta64[ns]
-        Labels must be resolved this long before the cut.
+    embargo : int
+        Labels must be resolved so many bars before the last bar known at the cut.
     """
 
     boundaries: TimeArray
     end: np.datetime64
     training: np.timedelta64
     expanding: bool
-    embargo: np.timedelta64
+    embargo: int
 
     def __len__(self) -> int:
         return len(self.boundaries)
@@ -108,9 +111,11 @@ class Schedule:
             first = max(ready, int(np.searchsorted(close_time, cut - self.training, side="right")))
         start = int(np.searchsorted(close_time, cut, side="left"))
         stop = int(np.searchsorted(close_time, until, side="left"))
+        known = int(np.searchsorted(close_time, cut, side="right")) - 1
+        limit = close_time[max(known - self.embargo, 0)]
         candidates = np.arange(first, max(start, first))
-        train = purge(candidates, resolved_at, cut - self.embargo)
-        return Fold(index, cut, first, train, np.arange(start, stop), len(candidates) - len(train))
+        train = purge(candidates, resolved_at, limit)
+        return Fold(index, cut, limit, first, train, np.arange(start, stop), len(candidates) - len(train))
 
 
 def make_schedule(
@@ -120,7 +125,7 @@ def make_schedule(
     scheme: str,
     training_days: int,
     retrain: str,
-    embargo: np.timedelta64,
+    embargo: int,
     start: str | None = None,
     max_windows: int | None = None,
 ) -> Schedule:
@@ -138,12 +143,12 @@ def make_schedule(
         Its (least) length in days.
     retrain : {"week", "month", "quarter", "year"}
         Models are fitted at the start of each calendar period, UTC.
-    embargo : timedelta64[ns]
-        Labels must be resolved this long before the cut.
+    embargo : int
+        Labels must be resolved so many bars before the last bar known at the cut.
     start : str, optional
         Date of the first fit; by default the first period with a whole training window before it.
     max_windows : int, optional
-        Keep only the latest windows.
+        At most so many windows: the first ones from `start`, or without it the latest.
 
     Raises
     ------
@@ -159,12 +164,12 @@ def make_schedule(
     if start is not None:
         given = np.datetime64(start, "ns")
         if given >= close_time[-1]:
+            last = np.datetime_as_string(close_time[-1], "m")
             raise DataError(
-                f"splits.start is {start}, but the last bar closes at {close_time[-1]}: move it before that."
+                f"splits.start is {start}, but the last bar closes at {last}: move it before that."
             )
         boundaries = np.r_[given, boundaries[boundaries > given]]
-    # A period that begins with the very last close would speak for that one bar: the window before keeps it.
-    boundaries = boundaries[(boundaries >= earliest) & (boundaries < close_time[-1])]
+    boundaries = boundaries[(boundaries >= earliest) & (boundaries < end)]
     if not len(boundaries) or (start is not None and boundaries[0] != np.datetime64(start, "ns")):
         wanted = earliest if start is None else np.datetime64(start, "ns")
         bar = np.median(np.diff(close_time)) if len(close_time) > 1 else training
@@ -175,8 +180,10 @@ def make_schedule(
             need,
             f"A walk-forward with {training_days} training days before its first window",
         )
-    if max_windows is not None:
-        boundaries = boundaries[-max_windows:]
+    if max_windows is not None and len(boundaries) > max_windows:
+        if start is not None:
+            end = boundaries[max_windows]
+        boundaries = boundaries[:max_windows] if start is not None else boundaries[-max_windows:]
     return Schedule(boundaries, end, training, scheme == "expanding", embargo)
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray, TimeArray
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
+from mlstrat.errors import ConfigError
 from mlstrat.foldstore import FoldStore
-from mlstrat.models.ensemble import FOREST, MAGNITUDE, PROB_UP
+from mlstrat.models.ensemble import FOREST, MAGNITUDE, MIN_ROWS, PROB_UP, fit_rows, rows_needed
 from mlstrat.predictions import Predictions
 from mlstrat.splits import Fold, Schedule, make_schedule
 from mlstrat.window import (
@@ -40,7 +41,7 @@ def schedule_for(bars: Bars, ready: int, config: RunConfig) -> Schedule:
         scheme=splits.scheme,
         training_days=splits.training_days,
         retrain=splits.retrain,
-        embargo=splits.embargo_bars * bars.timeframe.delta,
+        embargo=splits.embargo_bars,
         start=splits.start,
         max_windows=splits.max_windows,
     )
@@ -91,6 +92,33 @@ def walk_forward(
 def _folds(panel: Panel, schedule: Schedule) -> list[Fold]:
     close_time, labels, ready = panel.bars.close_time, panel.labels, panel.features.ready
     return [schedule.fold(k, close_time, labels.resolved_at, ready) for k in range(len(schedule))]
+
+
+def check_windows(panel: Panel, schedule: Schedule, config: RunConfig) -> None:
+    """Refuse a schedule whose windows hold too few labels, before anything is fitted or written.
+
+    Raises
+    ------
+    ConfigError
+        A window cannot be fitted and calibrated; the message says how many days it needs.
+    """
+    bars, splits = panel.bars, config.splits
+    for fold in _folds(panel, schedule):
+        if not len(fold.test):
+            continue
+        resolved_at = panel.labels.resolved_at
+        early, tail = fit_rows(
+            fold.train, resolved_at, bars.close_time, splits.embargo_bars, splits.calibration_share
+        )
+        if min(len(early), len(tail)) >= MIN_ROWS:
+            continue
+        need = rows_needed(len(fold.train) - len(early) - len(tail), splits.calibration_share)
+        days = (fold.cut - bars.time[fold.first]) / np.timedelta64(1, "D")
+        wanted = int(np.ceil(days * need / max(len(fold.train), 1)))
+        raise ConfigError(
+            f"the window fitted at {fold.cut.astype('datetime64[m]')} has {len(fold.train):,} labels, and "
+            f"{need:,} are needed to fit and calibrate it: set splits.training_days to {wanted:,} or more."
+        )
 
 
 def _fit_all(

@@ -22,10 +22,10 @@ from mlstrat.models.ensemble import (
     start_state,
 )
 from mlstrat.predictions import Window
-from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.sentiment.align import SentimentSeries, check_mood
 from mlstrat.signals.blend import blend
 from mlstrat.signals.decide import risk_rules
-from mlstrat.signals.odds import Odds, break_even_threshold, fit_odds, odds_row
+from mlstrat.signals.odds import Odds, Tail, break_even_threshold, fit_odds, odds_row
 from mlstrat.splits import Fold, purge
 
 # Columns of a forecast row; the first five are the ensemble's own.
@@ -59,6 +59,9 @@ class Panel:
     mood: SentimentSeries
     labels: HorizonLabels
     outcomes: TradeOutcomes
+
+    def __post_init__(self) -> None:
+        check_mood(self.mood, self.bars)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +106,6 @@ def fit_window(panel: Panel, fold: Fold, until: np.datetime64, config: RunConfig
     config : RunConfig
         The run.
     """
-    embargo = config.splits.embargo_bars * panel.bars.timeframe.delta
     labels = panel.labels
     sample = Sample(
         x=panel.features.values,
@@ -114,13 +116,16 @@ def fit_window(panel: Panel, fold: Fold, until: np.datetime64, config: RunConfig
         first=fold.first,
         train=fold.train,
         overlap=float(config.labels.target_periods),
-        embargo=embargo,
+        embargo=config.splits.embargo_bars,
     )
     ensemble, inner = fit_ensemble(
         sample, config.models, config.splits.calibration_share, _seeds(config, fold)
     )
-    score = _scores(inner, panel.mood, config)
-    odds = tuple(_fit_side(column, score, inner, panel, fold, embargo) for column in range(2))
+    scores = (
+        _scores(inner.block[:, PROB_UP], inner, panel, config),
+        _scores(inner.stacked, inner, panel, config),
+    )
+    odds = tuple(_fit_side(column, scores, inner, panel, fold) for column in range(2))
     window = Window(
         fold=fold.index,
         train_from=panel.bars.time[fold.first],
@@ -146,28 +151,27 @@ def _seeds(config: RunConfig, fold: Fold) -> tuple[int, int, int]:
     return int(forest), int(boosting), int(lstm)
 
 
-def _scores(inner: Inner, mood: SentimentSeries, config: RunConfig) -> FloatArray:
-    weights = config.signals.ml_weight, config.signals.sentiment_weight
-    rows = inner.rows
-    moods = zip(inner.block[:, PROB_UP], mood.score[rows], mood.confidence[rows], strict=True)
-    return np.array([blend(prob, score, sure, *weights) for prob, score, sure in moods])
+def _scores(prob_up: FloatArray, inner: Inner, panel: Panel, config: RunConfig) -> FloatArray:
+    weights, mood = (config.signals.ml_weight, config.signals.sentiment_weight), panel.mood
+    rows = zip(prob_up, mood.score[inner.rows], mood.confidence[inner.rows], strict=True)
+    return np.array([blend(prob, score, sure, *weights) for prob, score, sure in rows])
 
 
 def _fit_side(
-    column: int, score: FloatArray, inner: Inner, panel: Panel, fold: Fold, embargo: np.timedelta64
+    column: int,
+    scores: tuple[FloatArray, FloatArray],
+    inner: Inner,
+    panel: Panel,
+    fold: Fold,
 ) -> Odds:
-    outcomes = panel.outcomes
-    resolved_at = outcomes.resolved_at[:, column]
-    limit = fold.cut - embargo
-    tail = np.isin(inner.rows, purge(inner.rows, resolved_at, limit))
-    train = purge(fold.train, resolved_at, limit)
-    return fit_odds(
-        SIDES[column],
-        score[tail],
-        outcomes.net[inner.rows[tail], column],
-        outcomes.net[train, column],
-        outcomes.held[train, column],
-    )
+    outcomes, limit = panel.outcomes, fold.limit
+    used = (inner.half >= 0) & np.isin(inner.rows, purge(inner.rows, outcomes.latest_at, limit))
+    train = purge(fold.train, outcomes.latest_at, limit)
+    train = train[~np.isnan(outcomes.net[train, column])]
+    used &= ~np.isnan(outcomes.net[inner.rows, column])
+    score, live_score = scores
+    tail = Tail(score[used], inner.half[used], live_score[used], outcomes.net[inner.rows[used], column])
+    return fit_odds(SIDES[column], tail, outcomes.net[train, column], outcomes.held[train, column])
 
 
 def forecast_block(

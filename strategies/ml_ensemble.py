@@ -34,5 +34,7 @@ def run(config: mlstrat.RunConfig, retrain: bool = False) -> mlstrat.Result:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("usage: python strategies/ml_ensemble.py RUN.toml [--retrain]")
     chosen = mlstrat.load_config(sys.argv[1])
     print(run(chosen, retrain="--retrain" in sys.argv).trades_frame())

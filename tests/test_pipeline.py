@@ -9,7 +9,7 @@ import pytest
 from mlstrat import pipeline
 from mlstrat.backtest import backtest
 from mlstrat.config import RunConfig, parse_config
-from mlstrat.errors import ConfigError, RunFolderError
+from mlstrat.errors import ConfigError, ModelError, RunFolderError
 from mlstrat.execution.types import TRADE_COLUMNS
 from mlstrat.pipeline import Watcher
 
@@ -62,8 +62,8 @@ def test_a_run_leaves_its_files(finished):
     }  # fmt: skip
     assert not run.reused
     assert run.verdict
-    assert log.fitted[0] == (0, 2)
-    assert log.fitted[-1] == (2, 2)
+    assert log.fitted[0] == (0, 3)
+    assert log.fitted[-1] == (3, 3)
 
 
 def test_trades_csv_has_the_columns_and_times_in_utc(finished):
@@ -95,7 +95,7 @@ def test_the_manifest_says_what_made_it(finished, config):
     assert manifest["config"]["seed"] == config.seed
     assert {"numpy", "scikit-learn", "torch", "python"} <= set(manifest["versions"])
     assert len(manifest["inputs"]["data_sha256"]) == 64
-    assert len(manifest["windows"]) == 2
+    assert len(manifest["windows"]) == 3
 
 
 def test_the_report_compares_the_engines(finished):
@@ -151,10 +151,36 @@ def test_another_engine_is_another_run(finished, config):
         backtest(config, finished[0].folder, engine="kernel")
 
 
-def test_other_code_makes_the_run_anew(config, tmp_path, monkeypatch):
-    backtest(config, tmp_path / "run", engine="kernel")
-    monkeypatch.setattr("mlstrat.runfolder.code_sha256", lambda: "other")
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("code_sha256", "0123456789", r"the code was [0-9a-f]{8} and is 01234567"),
+        ("versions", {"numpy": "9.9"}, r"numpy was [0-9.]+ and is 9\.9"),
+    ],
+)
+def test_a_run_of_other_code_or_libraries_is_refused_by_name(
+    finished, config, monkeypatch, name, value, named
+):
+    monkeypatch.setattr(f"mlstrat.runfolder.{name}", lambda: value)
+    with pytest.raises(RunFolderError, match=rf"holds another run \({named}.* or delete this one"):
+        backtest(config, finished[0].folder)
+
+
+def test_a_run_that_never_finished_a_window_does_not_bind_the_folder(config, tmp_path):
+    (tmp_path / "run").mkdir()
+    old = {"state": "running", "inputs": {"config": {"seed": 1}}}
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(old))
+    (tmp_path / "run" / ".manifest.json.abc").write_text("")  # a kill left this
     assert not backtest(config, tmp_path / "run", engine="kernel").reused
+
+
+def test_too_few_labels_are_refused_before_anything_is_written(config, tmp_path):
+    short = changed(config, splits={"training_days": 20})
+    with pytest.raises(
+        ConfigError, match=r"needed to fit and calibrate it: set splits\.training_days to [0-9]+ or more"
+    ):
+        backtest(short, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_with_other_files_is_left_alone(config, tmp_path):
@@ -170,6 +196,7 @@ def test_nothing_to_resume_is_said(config, tmp_path):
 
 
 def test_a_broken_manifest_is_said(config, tmp_path):
+    (tmp_path / "folds" / "000").mkdir(parents=True)
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(RunFolderError, match=r"is not a run's manifest: delete the folder"):
         backtest(config, tmp_path)
@@ -179,6 +206,32 @@ def test_an_unknown_engine_is_said(config, tmp_path):
     with pytest.raises(ConfigError, match="there is no engine 'zipline': use one of kernel, backtrader"):
         backtest(config, tmp_path / "new", engine="zipline")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_changed_output_is_not_taken_for_the_run(config, tmp_path):
+    trades = tmp_path / "run" / "trades.csv"
+    backtest(config, tmp_path / "run", engine="kernel")
+    whole = trades.read_bytes()
+    trades.write_bytes(whole.replace(b"long", b"shrt", 1))
+    assert not backtest(config, tmp_path / "run", engine="kernel").reused
+    assert trades.read_bytes() == whole
+
+
+def test_a_frame_or_a_file_runs_like_its_bars(config, tmp_path):
+    bars = pipeline.load_bars(config)
+    frame = bars.frame()
+    frame.to_csv(tmp_path / "BTCUSDT_1h.csv")
+    named = changed(config, data={"symbol": "BTCUSDT"})
+    made = [pipeline.run(named, bars=given) for given in (bars, frame, tmp_path / "BTCUSDT_1h.csv")]
+    for other in made[1:]:
+        np.testing.assert_array_equal(other.predictions.prob_up, made[0].predictions.prob_up)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_window_that_cannot_be_fitted_ends_in_a_sentence(config, jobs):
+    long = changed(config, stops={"atr": 400.0, "target_atr": 400.0, "max_bars": 3000}, jobs=jobs)
+    with pytest.raises(ModelError, match=r"trades had ended in a training window .* lower stops\.max_bars"):
+        pipeline.run(long)
 
 
 def test_the_same_inputs_give_the_same_hashes_elsewhere(finished, config, tmp_path):

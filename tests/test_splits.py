@@ -17,7 +17,7 @@ def hours(n, start="2021-01-01"):
 
 
 def schedule(close_time, **changed):
-    asked = {"scheme": "rolling", "training_days": 30, "retrain": "month", "embargo": 0 * HOUR, **changed}
+    asked = {"scheme": "rolling", "training_days": 30, "retrain": "month", "embargo": 0, **changed}
     return make_schedule(close_time, asked.pop("ready", 0), **asked)
 
 
@@ -41,7 +41,7 @@ def test_no_training_label_resolves_after_the_window_begins(
     plan = schedule(
         close_time,
         training_days=training_days,
-        embargo=embargo * HOUR,
+        embargo=embargo,
         retrain=retrain,
         scheme=scheme,
         ready=ready,
@@ -52,13 +52,15 @@ def test_no_training_label_resolves_after_the_window_begins(
         seen.append(fold.test)
         if not len(fold.test) or not len(fold.train):
             continue
-        assert resolved_at[fold.train].max() <= close_time[fold.test].min() - embargo * HOUR
+        known = np.flatnonzero(close_time <= fold.cut)[-1]
+        assert resolved_at[fold.train].max() <= close_time[fold.test].min()
+        assert np.searchsorted(close_time, resolved_at[fold.train].max()) <= known - embargo
         assert fold.train.max() < fold.test.min()
         assert fold.train.min() >= max(ready, fold.first)
         # The purge removes only what it must: every other bar of the window trains.
         window = np.arange(fold.first, fold.test[0])
         left_out = np.setdiff1d(window, fold.train)
-        assert np.all(~(resolved_at[left_out] <= fold.cut - embargo * HOUR))
+        assert np.all(~(resolved_at[left_out] <= close_time[known - embargo]))
         assert fold.purged == len(left_out) - np.sum(close_time[left_out] > fold.cut)
     tested = np.concatenate(seen)
     np.testing.assert_array_equal(tested, np.arange(tested[0], len(close_time)))
@@ -78,7 +80,7 @@ def test_models_are_refitted_at_calendar_starts(retrain, frequency):
     plan = schedule(close_time, retrain=retrain)
     starts = pd.date_range("2021-01-01", close_time[-1], freq=frequency).to_numpy("datetime64[ns]")
     expected = starts[starts >= close_time[0] + np.timedelta64(30, "D")]
-    np.testing.assert_array_equal(plan.boundaries, expected[expected < close_time[-1]])
+    np.testing.assert_array_equal(plan.boundaries, expected[expected <= close_time[-1]])
 
 
 def test_a_rolling_window_has_the_asked_length_and_an_expanding_one_grows():
@@ -105,6 +107,22 @@ def test_max_windows_keeps_the_latest():
     close_time = hours(24 * 400)
     everything, latest = schedule(close_time), schedule(close_time, max_windows=3)
     np.testing.assert_array_equal(latest.boundaries, everything.boundaries[-3:])
+
+
+def test_max_windows_from_a_start_keeps_the_first_and_ends_with_the_last_of_them():
+    close_time = hours(24 * 400)
+    plan = schedule(close_time, start="2021-03-10", max_windows=2)
+    np.testing.assert_array_equal(plan.boundaries, np.array(["2021-03-10", "2021-04-01"], "datetime64[ns]"))
+    assert plan.end == np.datetime64("2021-05-01", "ns")
+    assert plan.window_at(plan.end) == -1
+
+
+def test_a_market_that_closes_keeps_its_embargo_in_bars():
+    days = np.arange("2020-01-01", "2022-01-01", dtype="datetime64[D]")
+    close_time = (days[np.is_busday(days)] + 1).astype("datetime64[ns]")
+    plan = schedule(close_time, embargo=5)
+    fold = plan.fold(0, close_time, close_time, 0)
+    assert fold.train[-1] == fold.test[0] - 5  # labels known at once: five sessions are left out
 
 
 def test_too_few_bars_says_how_many_are_missing():

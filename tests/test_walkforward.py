@@ -8,7 +8,7 @@ import pytest
 
 from mlstrat.config import parse_config
 from mlstrat.data.bars import COLUMNS
-from mlstrat.errors import RunFolderError
+from mlstrat.errors import DataError, RunFolderError
 from mlstrat.foldstore import FoldStore
 from mlstrat.online import OnlineWalkForward
 from mlstrat.pipeline import load_panel, run
@@ -40,13 +40,12 @@ def predictions_of(bars, config, mood=None):
 
 def test_later_bars_change_nothing_that_was_said_before(walk, tiny_config):
     whole, *_ = predictions_of(walk, tiny_config, moody(walk))
-    for cut in (2200, 2801, 3100):
+    for cut in (2184, 2185, 2903, 2904):  # 2184 and 2904 close where a month begins
         mood = moody(walk)
         short = SentimentSeries(walk.time[:cut], mood.score[:cut], mood.confidence[:cut], mood.count[:cut])
         part, *_ = predictions_of(walk[:cut], tiny_config, short)
         assert part.known.any()
-        # The last close may open a window of its own, which the shorter data leaves to the window before.
-        assert_same(whole, replace_length(part, len(walk)), slice(0, cut - 1))
+        assert_same(whole, replace_length(part, len(walk)), slice(0, cut))
 
 
 def replace_length(p, n):
@@ -94,7 +93,7 @@ def test_every_prediction_is_out_of_sample(tiny_run):
         )
         assert window.n_train == len(fold.train)
         embargo = tiny_run.config.splits.embargo_bars * panel.bars.timeframe.delta
-        assert panel.labels.resolved_at[fold.train].max() <= window.cut - embargo
+        assert panel.labels.resolved_at[fold.train].max() <= window.cut - embargo == fold.limit
         assert window.purged >= tiny_run.config.labels.target_periods
         assert window.purged_inner >= tiny_run.config.labels.target_periods
 
@@ -146,7 +145,7 @@ def test_windows_of_other_inputs_are_not_read(walk, tiny_config, tmp_path):
     assert FoldStore(tmp_path, "two").load(0) is None
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "rows.safetensors"])
+@pytest.mark.parametrize("name", ["model.safetensors", "rows.safetensors", "window.json"])
 def test_a_changed_window_file_is_refused(walk, tiny_config, tmp_path, name):
     store = FoldStore(tmp_path, "key")
     run(tiny_config, bars=walk, mood=neutral(walk), store=store)
@@ -154,9 +153,7 @@ def test_a_changed_window_file_is_refused(walk, tiny_config, tmp_path, name):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(
-        RunFolderError, match=r"safetensors is missing or changed .* delete the folder .* run again"
-    ):
+    with pytest.raises(RunFolderError, match=r"is missing or changed .* delete the folder .* run again"):
         store.load(0)
 
 
@@ -168,6 +165,21 @@ def test_a_stored_window_says_what_it_is(walk, tiny_config, tmp_path):
     fitted, block = FoldStore(tmp_path, "key").load(1)
     assert fitted.window == made.predictions.windows[1]
     assert len(block) == int((made.predictions.fold == 1).sum())
+
+
+def test_odds_rest_on_scores_that_nothing_was_fitted_on(walk, tiny_config, tmp_path):
+    run(tiny_config, bars=walk, mood=neutral(walk), store=FoldStore(tmp_path, "key"))
+    fitted, _ = FoldStore(tmp_path, "key").load(0)
+    inner, h = fitted.inner, tiny_config.labels.target_periods
+    first, second = inner.rows[inner.half == 0], inner.rows[inner.half == 1]
+    assert first.max() + h + 1 + tiny_config.splits.embargo_bars <= second.min()
+    assert abs(len(first) - len(second)) <= h + 1 + tiny_config.splits.embargo_bars
+    assert not np.array_equal(inner.block[:, 0], inner.stacked)
+
+
+def test_sentiment_of_other_bars_is_refused(walk, tiny_config):
+    with pytest.raises(DataError, match="the sentiment of 3,599 bars does not match the 3,600 bars of WALK"):
+        run(tiny_config, bars=walk, mood=neutral(walk[1:]))
 
 
 def test_sentiment_moves_the_score_but_not_the_model(walk, tiny_config, tiny_run):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
+_DAY = 86_400
+_DAYS_TO_TELL_A_WEEK = 14
 
 
 class RowError(DataError):
@@ -121,8 +123,29 @@ class Bars:
 
     @property
     def bars_per_year(self) -> float:
-        """Bars in a year of this market, for annualisation."""
-        return self.instrument.bars_per_year or self.timeframe.bars_per_year
+        """Bars in a year of this market, for annualisation.
+
+        From the instrument's sessions where they are given; else counted in the data where the market
+        closes; else from the timeframe.
+        """
+        facts, year = self.instrument, np.timedelta64(31_557_600, "s")  # 365.25 days
+        if self.timeframe.seconds > _DAY:
+            return self.timeframe.bars_per_year
+        if facts.sessions_per_year:
+            return facts.sessions_per_year * max(facts.session_hours * 3600 / self.timeframe.seconds, 1.0)
+        if self.closes:
+            return float((len(self) - 1) / ((self.time[-1] - self.time[0]) / year))
+        return self.timeframe.bars_per_year
+
+    @property
+    def closes(self) -> bool:
+        """Whether the market closes: by its sessions, or because no bar lies on a Saturday or Sunday."""
+        if self.instrument.sessions_per_year > 0:
+            return True
+        long_enough = self.time[-1] - self.time[0] >= np.timedelta64(_DAYS_TO_TELL_A_WEEK, "D")
+        # 1970-01-01 was a Thursday, so Saturday and Sunday leave 2 and 3.
+        weekday = self.time.astype("datetime64[D]").astype(np.int64) % 7
+        return bool(long_enough and self.timeframe.seconds <= _DAY and not np.isin(weekday, (2, 3)).any())
 
     def between(self, start: object = None, end: object = None) -> Bars:
         """Return the bars that open at or after `start` and close by `end` (UTC; None = no bound)."""
@@ -135,7 +158,8 @@ class Bars:
         if not len(where):
             raise DataError(
                 f"no bar of {self.symbol} lies between {start} and {end}: "
-                f"the data runs from {self.time[0]} to {self.close_time[-1]}; move the dates."
+                f"the data runs from {np.datetime_as_string(self.time[0], 'm')} to "
+                f"{np.datetime_as_string(self.close_time[-1], 'm')}; move the dates."
             )
         return self[int(where[0]) : int(where[-1]) + 1]
 

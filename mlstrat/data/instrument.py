@@ -24,8 +24,10 @@ class Instrument:
         Commission of one fill as a share of its value (0.0004 = 4 basis points).
     currency : str
         Quote currency.
-    bars_per_year : float
-        Bars that trade in a year; 0 derives it from the timeframe, for a market that never closes.
+    sessions_per_year : float
+        Trading days in a year; 0 = the market never closes.
+    session_hours : float
+        Length of a trading day in hours.
     """
 
     symbol: str
@@ -34,7 +36,8 @@ class Instrument:
     min_notional: float = 0.0
     fee_share: float = 0.0005
     currency: str = "USD"
-    bars_per_year: float = 0.0
+    sessions_per_year: float = 0.0
+    session_hours: float = 24.0
 
     def __post_init__(self) -> None:
         for name in ("tick", "step"):
@@ -60,14 +63,15 @@ class Instrument:
         return replace(self, **{name: value for name, value in facts.items() if value is not None})
 
 
-# Binance USDT-margined contracts and NYSE Arca, as published by the exchanges; a run's TOML overrides them.
+# Price and quantity grids of Binance spot, with the taker fee of its USDT-margined futures (4 basis points;
+# spot takers pay up to 10), and of NYSE Arca. A run's TOML overrides them: [instrument].
 KNOWN = {
     known.symbol: known
     for known in (
         Instrument("BTCUSDT", 0.01, 0.00001, 5.0, 0.0004, "USDT"),
         Instrument("ETHUSDT", 0.01, 0.0001, 5.0, 0.0004, "USDT"),
         Instrument("SOLUSDT", 0.01, 0.001, 5.0, 0.0004, "USDT"),
-        Instrument("SPY", 0.01, 1.0, 0.0, 0.0001, "USD", 252.0),
+        Instrument("SPY", 0.01, 1.0, 0.0, 0.0001, "USD", 252.0, 6.5),
     )
 }
 

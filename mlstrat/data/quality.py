@@ -24,7 +24,6 @@ Level = Literal["ok", "note", "defect"]
 SPIKE_RANGES = 10.0
 # The longest usual closure of a stock exchange: from Thursday's to Monday's or Tuesday's bar.
 _USUAL_CLOSURE = np.timedelta64(5, "D")
-_DAYS_TO_TELL_A_WEEK = 14
 _YEAR_DAYS = 365
 _SHOWN = 5
 
@@ -73,7 +72,7 @@ class QualityReport:
         Open times of the first and the last bar.
     gaps : tuple of Gap
         Runs of missing bars, in order. In a market that closes (no bar on Saturday and Sunday, or with
-        `instrument.bars_per_year`), only what exceeds five days.
+        `instrument.sessions_per_year`), only what exceeds five days.
     closes : bool
         Whether the market closes, as just defined.
     flat_rows, zero_volume_rows, spike_rows : tuple of int
@@ -152,7 +151,7 @@ class QualityReport:
 
 def check(bars: Bars) -> QualityReport:
     """Describe validated bars; nothing is changed or refused."""
-    closes = _market_closes(bars)
+    closes = bars.closes
     has_volume = bars.has_volume
     return QualityReport(
         symbol=bars.symbol,
@@ -212,16 +211,6 @@ def _line(finding: Finding) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
-def _market_closes(bars: Bars) -> bool:
-    if bars.instrument.bars_per_year > 0:
-        return True
-    long_enough = bars.time[-1] - bars.time[0] >= np.timedelta64(_DAYS_TO_TELL_A_WEEK, "D")
-    # 1970-01-01 was a Thursday, so Saturday and Sunday leave 2 and 3.
-    weekday = bars.time.astype("datetime64[D]").astype(np.int64) % 7
-    daily_or_shorter = bars.timeframe.seconds <= 86_400
-    return bool(long_enough and daily_or_shorter and not np.isin(weekday, (2, 3)).any())
-
-
 def _gaps(bars: Bars, closes: bool) -> tuple[Gap, ...]:
     step = np.diff(bars.time)
     # Rounded, because a day of 25 hours in a local calendar is no missing bar.
@@ -245,11 +234,12 @@ def _excursion(bars: Bars) -> FloatArray:
 
 
 def _remarks(bars: Bars, closes: bool) -> tuple[str, ...]:
-    if not closes or bars.instrument.bars_per_year > 0:
+    if not closes or bars.instrument.sessions_per_year > 0:
         return ()
     return (
         f"{bars.symbol} has no bars on Saturdays and Sundays, but its facts say that it never closes: "
-        "give instrument.bars_per_year (252 for daily US stocks), or ratios are annualised wrongly.",
+        "give instrument.sessions_per_year (252 for US stocks) and session_hours, "
+        "so that ratios are not annualised by the bars that happen to be in the file.",
     )
 
 

@@ -162,8 +162,13 @@ def _table(source: str | Path | pd.DataFrame, symbol: str) -> tuple[tables.Table
     if not isinstance(source, str | Path):
         raise DataError(f"bars cannot be read from a {type(source).__name__}: give a path or a DataFrame.")
     if str(source).startswith(samples.PREFIX):
+        own, length = name_facts(str(source).removeprefix(samples.PREFIX))
         table = tables.from_frame(samples.load_frame(str(source)), symbol, str(source))
-        return table, *name_facts(str(source).removeprefix(samples.PREFIX))
+        if symbol and symbol != own:
+            raise DataError(
+                f"{source} holds {own}, not {symbol}: leave out the symbol, or name another file."
+            )
+        return table, own, length
     path = Path(source)
     return tables.from_file(path, symbol), *name_facts(path.name.split(".csv")[0].removesuffix(".parquet"))
 

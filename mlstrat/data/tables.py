@@ -132,6 +132,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
     top = pd.read_csv(path, header=None, nrows=2, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     first, second = [str(cell) for cell in top.iloc[0]], [str(cell) for cell in top.iloc[-1]]
+    if len(first) == 1 and ";" in first[0]:
+        raise DataError(f"the columns of {path} are separated by semicolons: save it with commas and points.")
     layout: dict[str, Any] = {"header": 0}
     if all(_is_number(cell) for cell in first):
         layout = {"header": None}

@@ -11,6 +11,7 @@ from mlstrat.execution.rule import (
     breaker_trade,
     entry_price,
     payable,
+    profit_of,
     step_bar,
     units_for,
 )
@@ -110,7 +111,7 @@ def _record(
     row[_SIGNAL], row[_ENTRY], row[_EXIT], row[_SIDE] = signal, entry, exit_, held
     row[_UNITS], row[_BUY], row[_SELL] = quantity, paid, price
     row[_COMMISSION], row[_REASON] = fees, reason
-    row[_PROFIT] = held * quantity * (price - paid) - fees
+    row[_PROFIT] = profit_of(held, quantity, paid, price, fees)
     return float(row[_PROFIT])
 
 

@@ -136,6 +136,12 @@ def step_bar(
 
 
 @njit
+def profit_of(side: int, units: float, paid: float, price: float, fees: float) -> float:
+    """Return the profit of a trade after commissions; every engine books a trade by this one formula."""
+    return float(side * units * (price - paid) - fees)
+
+
+@njit
 def breaker_start(rules: FloatArray) -> FloatArray:
     """Return the breakers' state before the first bar."""
     state = np.zeros(6)
@@ -207,3 +213,9 @@ def bracket(
     stop = round_to_tick(close - side * stop_atr * atr, tick)
     target = round_to_tick(close + side * target_atr * atr, tick)
     return stop, target
+
+
+@njit
+def bracket_holds(side: int, stop: float, target: float) -> bool:
+    """Whether stop and target can be traded: above zero, and the stop short of the target."""
+    return bool((target - stop) * side > 0.0 and min(stop, target) > 0.0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray, SideArray, TimeArray
-from mlstrat.errors import DataError
+from mlstrat.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,8 @@ class RiskRules:
     gap_reserve : float
         Share of an order's value kept in cash, so that the open of the next bar can be paid.
     max_drawdown : float
-        Entries pause when cash falls this share below its peak; 0 = never.
+        Entries pause when cash falls this share below its peak, which is then measured afresh, so that a
+        long decline pauses them again and again; 0 = never.
     max_daily_loss : float
         Entries pause when cash falls this share below what it was at the last flat close of the days
         before (UTC); 0 = never.
@@ -75,6 +77,28 @@ class RiskRules:
     max_losing_streak: int = 0
     cooldown_bars: int = 24
 
+    def __post_init__(self) -> None:
+        whole = all(
+            grid > 0 and _is_whole(grid if grid >= 1 else 1 / grid) for grid in (self.tick, self.step)
+        )
+        limits = {
+            "cash": self.cash > 0,
+            "fee_share": 0 <= self.fee_share < 1,
+            "tick and step": whole,
+            "min_notional": self.min_notional >= 0,
+            "slippage_ticks": self.slippage_ticks >= 0,
+            "gap_reserve": 0 <= self.gap_reserve < 1,
+            "max_drawdown": 0 <= self.max_drawdown < 1,
+            "max_daily_loss": 0 <= self.max_daily_loss < 1,
+            "max_losing_streak and cooldown_bars": min(self.max_losing_streak, self.cooldown_bars) >= 0,
+        }
+        wrong = [name for name, holds in limits.items() if not holds]
+        if wrong:
+            raise ConfigError(
+                f"the risk rules' {wrong[0]} cannot be used ({self}): give cash above 0, shares in [0, 1), "
+                "and a tick and a step whose inverse (or, from 1 on, which itself) is a whole number."
+            )
+
     def as_row(self) -> FloatArray:
         """Return the rules as the flat row of numbers that the compiled functions take."""
         return np.array(
@@ -93,6 +117,10 @@ class RiskRules:
             ],
             np.float64,
         )
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number - round(number)) <= 1e-6 * number
 
 
 # Positions in the row above.
@@ -150,11 +178,17 @@ class Decisions:
                     f"decisions.{name} has shape {column.shape}, time has ({n},): give equal lengths."
                 )
             column.setflags(write=False)
+        known = np.isin(self.side, (LONG, FLAT, SHORT))
+        self._refuse(
+            ~known, "has a side that is none of 1, 0, -1", "give 1 for long, -1 for short, 0 for none"
+        )
         trading = self.side != FLAT
         bad = trading & ~((self.fraction >= 0) & (self.fraction <= 1))
         self._refuse(bad, "has a fraction outside [0, 1]", "give a share of equity")
         crossed = trading & ~((self.target - self.stop) * self.side > 0)
         self._refuse(crossed, "has no stop short of its target", "a long's stop lies below its target")
+        below = trading & ~(np.minimum(self.stop, self.target) > 0)
+        self._refuse(below, "has a stop or target of zero or less", "give prices above zero")
 
     def _refuse(self, bad: np.ndarray, what: str, remedy: str) -> None:
         if bad.any():
@@ -240,15 +274,12 @@ class Result:
     zero_units: int
     rules: RiskRules
     engine: str = "kernel"
-    _cache: dict[str, FloatArray] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def returns(self) -> FloatArray:
         """(n_bars,) float64: simple return of equity over each bar; the first is from starting cash."""
-        if "returns" not in self._cache:
-            before = np.r_[self.rules.cash, self.equity[:-1]]
-            self._cache["returns"] = self.equity / before - 1.0
-        return self._cache["returns"]
+        before = np.r_[self.rules.cash, self.equity[:-1]]
+        return np.asarray(self.equity / before - 1.0)
 
     def trades_frame(self) -> pd.DataFrame:
         """Return the trades with the columns of `trades.csv`, times as UTC open times of the filling bars."""

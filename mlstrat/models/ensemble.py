@@ -71,13 +71,20 @@ class Inner:
     rows : (n_tail,) int64
         Bars of the tail whose label was known at the cut.
     block : (n_tail, 5) float64
-        Their predictions by the models fitted before the tail, stacked.
+        Their predictions by the models fitted before the tail; each half of the tail is stacked by the
+        stack of the other half, so that nothing here was fitted on the row it speaks about.
+    stacked : (n_tail,) float64
+        Their probability by the stack of the whole tail: how the scores to come will be spread.
+    half : (n_tail,) int64
+        Which half a row lies in, 0 or 1; -1 for rows purged between the halves.
     purged : int
         Bars removed between the inner training part and the tail.
     """
 
     rows: IntArray
     block: FloatArray
+    stacked: FloatArray
+    half: IntArray
     purged: int
 
 
@@ -99,8 +106,8 @@ class Sample:
         Bars whose labels may be used.
     overlap : float
         Bars that one label spans.
-    embargo : timedelta64[ns]
-        Distance kept between the inner training part and the tail.
+    embargo : int
+        Bars kept between the labels of the inner training part and the tail.
     """
 
     x: FloatArray
@@ -111,7 +118,7 @@ class Sample:
     first: int
     train: IntArray
     overlap: float
-    embargo: np.timedelta64
+    embargo: int
 
 
 def fit_ensemble(
@@ -153,21 +160,51 @@ def fit_ensemble(
     last = int(tail[-1]) + 1
     votes = _run(sample.x[sample.first : last], inner_models)[tail - sample.first]
     stack = _fit_stack(votes, sample, tail)
-    inner = Inner(tail, _apply_stack(votes, stack), int(tail[0]) - int(early[-1]) - 1)
+    inner = _inner(votes, stack, sample, tail, purged=int(tail[0]) - int(early[-1]) - 1)
     return EnsembleArrays(_fit_models(sample, sample.train, config, seeds), stack), inner
+
+
+def _inner(votes: FloatArray, stack: Stack, sample: Sample, tail: IntArray, purged: int) -> Inner:
+    """Stack each half of the tail by what was fitted on the other half."""
+    first, second = tail[: len(tail) // 2], tail[len(tail) // 2 :]
+    kept = purge(first, sample.resolved_at, sample.close_time[max(int(second[0]) - sample.embargo, 0)])
+    half = np.where(np.isin(tail, kept), 0, np.where(np.isin(tail, second), 1, -1))
+    whole = _apply_stack(votes, stack)
+    block = whole.copy()
+    for own, other in ((0, 1), (1, 0)):
+        if (half == other).any():
+            fitted = _fit_stack(votes[half == other], sample, tail[half == other])
+            block[half == own] = _apply_stack(votes[half == own], fitted)
+    return Inner(tail, block, whole[:, PROB_UP].copy(), half, purged)
+
+
+def fit_rows(
+    train: IntArray,
+    resolved_at: TimeArray,
+    close_time: TimeArray,
+    embargo: int,
+    calibration_share: float,
+) -> tuple[IntArray, IntArray]:
+    """Split training rows into those before the calibration tail, purged, and the tail."""
+    begin = len(train) - int(len(train) * calibration_share)
+    early, tail = train[:begin], train[begin:]
+    if len(tail):
+        early = purge(early, resolved_at, close_time[max(int(tail[0]) - embargo, 0)])
+    return early, tail
 
 
 def _split(sample: Sample, calibration_share: float, min_rows: int) -> tuple[IntArray, IntArray]:
     train = sample.train
-    begin = len(train) - int(len(train) * calibration_share)
-    early, tail = train[:begin], train[begin:]
-    if len(tail):
-        early = purge(early, sample.resolved_at, sample.close_time[tail[0]] - sample.embargo)
+    early, tail = fit_rows(train, sample.resolved_at, sample.close_time, sample.embargo, calibration_share)
     if min(len(early), len(tail)) < min_rows:
-        with_purged = (min_rows + begin - len(early)) / (1 - calibration_share)
-        need = int(max(min_rows / calibration_share, with_purged)) + 1
+        need = rows_needed(len(train) - len(tail) - len(early), calibration_share, min_rows)
         raise NotEnoughBarsError(len(train), need, "A training window")
     return early, tail
+
+
+def rows_needed(purged: int, calibration_share: float, min_rows: int = MIN_ROWS) -> int:
+    """Return how many training rows give both parts `min_rows`, with so many purged between them."""
+    return int(max(min_rows / calibration_share, (min_rows + purged) / (1 - calibration_share))) + 1
 
 
 def _fit_models(sample: Sample, rows: IntArray, config: ModelsConfig, seeds: tuple[int, int, int]) -> Models:

@@ -104,8 +104,8 @@ class EnsembleClassifier(BinaryClassifier):
         # Purging needs an order of times, not their unit: a row counts as one nanosecond.
         time: TimeArray = np.arange(len(x)).astype("datetime64[ns]")
         resolved_at: TimeArray = time + np.timedelta64(int(resolved_after), "ns")
-        rows, no_embargo = np.arange(len(x)), np.timedelta64(0, "ns")
-        sample = Sample(x, ret, up, resolved_at, time, 0, rows, float(resolved_after), no_embargo)
+        rows, embargo = np.arange(len(x)), 0
+        sample = Sample(x, ret, up, resolved_at, time, 0, rows, float(resolved_after), embargo)
         drawn = np.random.SeedSequence(seed_of(self.random_state)).generate_state(3) >> 1
         seeds = int(drawn[0]), int(drawn[1]), int(drawn[2])
         with threadpool_limits(1):

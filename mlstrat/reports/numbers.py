@@ -122,7 +122,7 @@ def as_json(numbers: Numbers, story: Story) -> dict[str, Any]:
     content = {
         "symbol": judged.bars.symbol,
         "timeframe": str(judged.bars.timeframe),
-        "from": judged.bars.time[0],
+        "from": judged.bars.close_time[0],
         "to": judged.bars.close_time[-1],
         "bars": len(judged.bars),
         "verdict": numbers.verdict,
@@ -201,7 +201,10 @@ def _excess(judged: Story, matched: Baseline, block: float) -> Interval:
     """Annualised mean difference of bar returns, with its interval."""
     cash, per_year = judged.result.rules.cash, judged.bars.bars_per_year
     other = matched.equity / np.r_[cash, matched.equity[:-1]] - 1.0
-    return scores.bootstrap_mean((judged.result.returns - other) * per_year, block, judged.config.seed)
+    longest_trade = max(block, float(judged.config.stops.max_bars))
+    return scores.bootstrap_mean(
+        (judged.result.returns - other) * per_year, longest_trade, judged.config.seed
+    )
 
 
 def _fold_rows(judged: Story) -> list[FoldRow]:

@@ -68,7 +68,7 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
         "story": story,
         "bars": judged.bars,
         "numbers": numbers,
-        "span": (wording.day(judged.bars.time[0]), wording.day(judged.bars.close_time[-1])),
+        "span": (wording.day(judged.bars.close_time[0]), wording.day(judged.bars.close_time[-1])),
         "headline": tables.headline(numbers, judged.bars.bars_per_year),
         "forecast": tables.forecast(numbers.forecast),
         "folds": tables.folds(numbers.folds),

@@ -151,4 +151,4 @@ def _from_bar(result: Result, first: int) -> Result:
     trades = replace(
         t, signal_bar=t.signal_bar - first, entry_bar=t.entry_bar - first, exit_bar=t.exit_bar - first
     )
-    return replace(result, time=result.time[first:], equity=result.equity[first:], trades=trades, _cache={})
+    return replace(result, time=result.time[first:], equity=result.equity[first:], trades=trades)

@@ -66,6 +66,11 @@ class SentimentSeries:
     def __len__(self) -> int:
         return len(self.time)
 
+    def head(self, n: int) -> SentimentSeries:
+        """Return the first n bars' values."""
+        part = slice(0, n)
+        return SentimentSeries(self.time[part], self.score[part], self.confidence[part], self.count[part])
+
     @property
     def known(self) -> BoolArray:
         """(n_bars,) bool: whether anything is known that has a mood."""
@@ -76,6 +81,15 @@ def neutral(bars: Bars) -> SentimentSeries:
     """Return the series of a run without headlines: score 0 and confidence 0 on every bar."""
     n = len(bars)
     return SentimentSeries(bars.time, np.zeros(n), np.zeros(n), np.zeros(n, np.int64))
+
+
+def check_mood(mood: SentimentSeries, bars: Bars) -> None:
+    """Raise DataError unless there is one value of sentiment a bar, at the same times."""
+    if not np.array_equal(mood.time, bars.time):
+        raise DataError(
+            f"the sentiment of {len(mood):,} bars does not match the {len(bars):,} bars of {bars.symbol}: "
+            "align it to these bars."
+        )
 
 
 def to_bars(

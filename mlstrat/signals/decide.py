@@ -13,10 +13,11 @@ import numpy as np
 from mlstrat.arrays import FloatArray, njit
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
-from mlstrat.execution.rule import bracket
+from mlstrat.errors import DataError
+from mlstrat.execution.rule import bracket, bracket_holds
 from mlstrat.execution.types import Decisions, RiskRules
 from mlstrat.predictions import Predictions
-from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.sentiment.align import SentimentSeries, check_mood
 from mlstrat.signals.funnel import BAR, KELLY, PREDICTED, QUALITY, THRESHOLD
 from mlstrat.signals.kelly import STANDARD_ERRORS, kelly_fraction, position_fraction
 from mlstrat.signals.quality import least_quality, quality_score
@@ -125,7 +126,18 @@ def decide(
     -------
     Decisions
         Aligned with the bars.
+
+    Raises
+    ------
+    DataError
+        Predictions or sentiment are of other bars.
     """
+    check_mood(mood, bars)
+    if not np.array_equal(predictions.time, bars.time):
+        raise DataError(
+            f"the predictions of {len(predictions):,} bars do not match the {len(bars):,} bars of "
+            f"{bars.symbol}: decide on the bars that were predicted."
+        )
     table = _decide(
         bars.close,
         atr_px,
@@ -208,14 +220,14 @@ def decide_row(
     kelly = kelly_fraction(win_prob, win_se, payoff, rules.standard_errors)
     risk_share = side * (close - stop) / close if rules.by_risk else 1.0
     fraction = position_fraction(kelly, rules.multiplier, rules.max_position, rules.min_fraction, risk_share)
-    if fraction <= 0.0 or (target - stop) * side <= 0.0:
+    if fraction <= 0.0 or not bracket_holds(side, stop, target):
         return
     out[STAGE] = KELLY
     forest, boosting, lstm = forecast.votes[0], forecast.votes[1], forecast.votes[2]
     out[GRADE] = quality_score(
         side, forecast.prob_up, forest, boosting, lstm, win_prob, win_se, payoff, mood_score, mood_confidence
     )
-    confidence = max(forecast.prob_up, 1.0 - forecast.prob_up)
+    confidence = forecast.prob_up if side > 0 else 1.0 - forecast.prob_up
     if confidence < rules.min_confidence or out[GRADE] < rules.min_quality:
         return
     out[STAGE] = QUALITY

@@ -3,22 +3,26 @@
 Kelly needs the probability that the trade with this stop, target and time exit ends in profit after
 costs, not the probability of an up-tick. Per side, that is a logistic map of the score:
 
-    logit(win_prob) = base + slope x z,    z = side x (logit(score) - centre) / spread
+    logit(win_prob) = base + slope x z,    z = (side x logit(score) - centre) / spread
 
 `base` is the logit of the share of winning trades in the whole training window; `slope` >= 0 is fitted
-on the purged calibration tail, where the score is out of sample. Trades of neighbouring bars overlap, so
-the number of independent ones is their number over the bars that a trade spans.
+on the purged calibration tail, on scores that neither the models nor the stack were fitted on. Trades of
+neighbouring bars overlap, so the number of independent ones is their number over `overlap_of`.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from mlstrat.arrays import FloatArray, njit
+from mlstrat.arrays import FloatArray, IntArray, njit
+from mlstrat.errors import ModelError
 from mlstrat.logistic import PRIOR_SD, fit_slopes, logit, sigmoid
+
+MIN_TRADES = 30  # fewest ended trades that odds are estimated from
 
 
 class Odds(NamedTuple):
@@ -40,52 +44,101 @@ class Odds(NamedTuple):
     loss: float
 
 
-def fit_odds(
-    side: int, score: FloatArray, tail_net: FloatArray, train_net: FloatArray, held: FloatArray
-) -> Odds:
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """One side's calibration tail.
+
+    Parameters
+    ----------
+    score : (n_tail,) float64
+        Scores whose stack was not fitted on their own row.
+    half : (n_tail,) int64
+        Rows with the same number were scored by the same stack.
+    live_score : (n_tail,) float64
+        Scores by the stack that will speak: they tell how the scores to come are spread.
+    net : (n_tail,) float64
+        Net return of the trade decided at each row.
+    """
+
+    score: FloatArray
+    half: IntArray
+    live_score: FloatArray
+    net: FloatArray
+
+
+def fit_odds(side: int, tail: Tail, net: FloatArray, held: FloatArray) -> Odds:
     """Fit one side's map.
 
     Parameters
     ----------
     side : int
         1 long, -1 short.
-    score : (n_tail,) float64
-        Out-of-sample scores on the calibration tail.
-    tail_net : (n_tail,) float64
-        Net return of the trade decided at each of those bars.
-    train_net, held : (n_train,) float64
-        Net return and bars held of every trade of the training window that had ended at the cut.
+    tail : Tail
+        The calibration tail.
+    net, held : (n_train,) float64
+        Net return and bars held of every trade of the training window that must have ended by the cut.
 
     Returns
     -------
     Odds
-        Where the window has no winning or no losing trade, the missing mean is the other one.
+        Where no trade lost (or none won), the missing mean is the other one.
+
+    Raises
+    ------
+    ModelError
+        Fewer than `MIN_TRADES` trades had ended in the window or in its tail.
     """
-    overlap = float(np.mean(held)) + 1.0
-    wins, losses = train_net[train_net > 0], train_net[train_net <= 0]
-    n = len(train_net)
-    rate = (len(wins) + 1.0) / (n + 2.0)  # Laplace's rule keeps the logit finite
-    raw = side * logit(score)
-    centre, spread = float(raw.mean()), float(raw.std()) or 1.0
-    z = (raw - centre) / spread
+    fewest = min(len(net), len(tail.net))
+    if fewest < MIN_TRADES:
+        raise ModelError(
+            f"only {fewest} trades had ended in a training window or its calibration tail, too few to tell "
+            "their odds: lower stops.max_bars, or raise splits.training_days."
+        )
+    overlap = overlap_of(held)
+    rate = (np.sum(net > 0) + 1.0) / (len(net) + 2.0)  # Laplace's rule keeps the logit finite
     base = float(logit(rate))
-    slope = float(fit_slopes(z[:, None], (tail_net > 0).astype(np.float64), base, overlap)[0])
+    z = _standardised(side * logit(tail.score), tail.half)
+    slope = float(fit_slopes(z[:, None], (tail.net > 0).astype(np.float64), base, overlap)[0])
     fitted = sigmoid(base + slope * z)
     information = float(np.sum(fitted * (1.0 - fitted) * z**2)) / overlap
-    win = float(wins.mean()) if len(wins) else float(-losses.mean())
-    loss = float(-losses.mean()) if len(losses) else win
+    live = side * logit(tail.live_score)
+    win, loss = _means(net)
     return Odds(
         side=float(side),
         base=base,
-        base_var=overlap / (n * rate * (1.0 - rate)),
+        base_var=overlap / (len(net) * rate * (1.0 - rate)),
         slope=slope,
         slope_var=1.0 / (information + 1.0 / PRIOR_SD**2),
-        centre=centre,
-        spread=spread,
-        payoff=win / max(loss, 1e-12),
+        centre=float(live.mean()),
+        spread=float(live.std()) or 1.0,
+        payoff=win / loss,
         win=win,
         loss=loss,
     )
+
+
+def overlap_of(held: FloatArray) -> float:
+    """Return how many neighbouring trades count as one: the length-biased mean of their spans.
+
+    Trades decided on every bar share their bars; where their outcomes correlate by the share of bars in
+    common, the variance of a mean grows by E[span^2] / E[span], with span = bars held + 1.
+    """
+    span = held + 1.0
+    return float(np.mean(span**2) / np.mean(span))
+
+
+def _standardised(raw: FloatArray, half: IntArray) -> FloatArray:
+    z = np.zeros_like(raw)
+    for part in np.unique(half):
+        own = raw[half == part]
+        z[half == part] = (own - own.mean()) / (own.std() or 1.0)
+    return z
+
+
+def _means(net: FloatArray) -> tuple[float, float]:
+    wins, losses = net[net > 0], -net[net < 0]
+    win = float(wins.mean()) if len(wins) else float(losses.mean()) if len(losses) else 1.0
+    return win, float(losses.mean()) if len(losses) else win
 
 
 @njit

@@ -53,11 +53,13 @@ def _below_threshold(predictions: Predictions, config: RunConfig) -> str:
     low, high = float(score.min()), float(score.max())
     span = f"the scores lie between {low:.4f} and {high:.4f}"
     if config.signals.threshold != "auto":
-        reach = max(high, 1.0 - low)
-        return (
-            f"No score passed signals.threshold = {config.signals.threshold}: {span}; "
-            f"a threshold of {np.floor(reach * 1e4) / 1e4:.4f} would have passed."
-        )
+        asked = f"No score passed signals.threshold = {config.signals.threshold}"
+        upward = 0.0 if config.signals.direction == "short" else high
+        downward = 0.0 if config.signals.direction == "long" else 1.0 - low
+        reach = max(upward, downward)
+        if reach <= 0.5:
+            return f"{asked}: {span}, all on the other side of one half; allow another signals.direction."
+        return f"{asked}: {span}; a threshold of {np.floor(reach * 1e4) / 1e4:.4f} would have passed."
     threshold = predictions.threshold[predictions.known]
     if np.isnan(threshold).all():
         return f"In no window does any score pay the costs of its trade ({span}): there is nothing to enter."
@@ -81,8 +83,9 @@ def _no_fraction(predictions: Predictions, decisions: Decisions, config: RunConf
     held = config.kelly.multiplier * _best_kelly(predictions, at, rules)
     unshrunk = config.kelly.multiplier * _best_kelly(predictions, at, rules._replace(standard_errors=0.0))
     return (
-        f"No Kelly fraction reached kelly.min_fraction = {config.kelly.min_fraction:g}: the largest was "
-        f"{held:.5f} with kelly.shrink = {config.kelly.shrink} and {unshrunk:.5f} without shrinking."
+        f"No Kelly fraction reached kelly.min_fraction = {config.kelly.min_fraction:g}: kelly.multiplier x "
+        f"Kelly was at most {held:.5f} with kelly.shrink = {config.kelly.shrink}, and {unshrunk:.5f} without "
+        "shrinking."
     )
 
 
@@ -99,7 +102,8 @@ def _best_kelly(predictions: Predictions, at: BoolArray, rules: SignalRules) -> 
 
 def _too_poor(predictions: Predictions, decisions: Decisions, config: RunConfig) -> str:
     at = decisions.stage >= KELLY
-    confidence = float(predictions.confidence[at].max())
+    side = np.where(predictions.score[at] > 0.5, predictions.prob_up[at], 1.0 - predictions.prob_up[at])
+    confidence = float(side.max())
     quality = float(decisions.quality[at].max())
     least = dict(GRADES)[config.signals.min_grade]
     return (

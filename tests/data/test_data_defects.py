@@ -225,7 +225,10 @@ FILES = {
     "LATIN.csv": (b"\xff\xfe\x00\x81,\n", "is not a readable CSV file .*: export it again"),
     "RAGGED.csv": (b"time,open,high,low,close\n1,2,3,4,5\n1,2,3,4,5,6,7\n", "is not a readable CSV file"),
     "SHIFTED.csv": (b"time,open,high,low,close\n1,2,3,4,5,6\n1,2,3,4,5,6\n", "is not a readable CSV file"),
-    "SEMICOLON.csv": (b"time;open;high;low;close\n1;2;3;4;5\n", "has no column open .*time;open"),
+    "SEMICOLON.csv": (
+        b"time;open;high;low;close\n1;2;3;4;5\n",
+        "are separated by semicolons: save it with commas and points",
+    ),
     "BROKEN.parquet": (
         b"PAR1 and then nothing PAR1",
         "BROKEN.parquet (is not a readable Parquet|cannot be read)",

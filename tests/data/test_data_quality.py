@@ -73,8 +73,8 @@ def test_weekends_are_no_outages_but_the_facts_are_questioned() -> None:
     report = check(read_bars(frame, symbol="XYZ", now=NOW))
     assert report.closes
     assert report.gaps == ()
-    assert any("give instrument.bars_per_year (252" in line for line in report.lines())
-    known = check(read_bars(frame, symbol="XYZ", instrument={"bars_per_year": 252.0}, now=NOW))
+    assert any("give instrument.sessions_per_year (252" in line for line in report.lines())
+    known = check(read_bars(frame, symbol="XYZ", instrument={"sessions_per_year": 252.0}, now=NOW))
     assert known.remarks == ()
     outage = check(read_bars(frame.drop(frame.index[30:36]), symbol="XYZ", now=NOW))
     assert len(outage.gaps) == 1
@@ -130,3 +130,20 @@ def test_inspect_of_what_is_no_table_at_all() -> None:
     assert [found.level for found in findings] == ["defect"]
     assert findings[0].what.startswith("the frame has no column open")
     assert findings[0].remedy.startswith("give time, open")
+
+
+def test_bars_a_year_follow_the_sessions_or_the_data_never_a_daily_fact_at_another_length() -> None:
+    weekdays = pd.bdate_range("2023-01-02", "2023-12-29", tz="UTC")
+    daily = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close", "volume"), 100.0), index=weekdays)
+    hours = daily.loc[daily.index.repeat(24)].set_index(
+        pd.DatetimeIndex([day + pd.Timedelta(hours=h) for day in weekdays for h in range(24)])
+    )
+    assert read_bars(daily, symbol="SPY", now=NOW).bars_per_year == 252
+    assert read_bars(hours, symbol="SPY", now=NOW).bars_per_year == 252 * 6.5
+    counted = read_bars(hours, symbol="EURUSD", now=NOW).bars_per_year
+    assert counted == pytest.approx(24 * 365.25 * 5 / 7, rel=0.01)
+    weekly = daily.iloc[::5]
+    assert read_bars(weekly, symbol="SPY", now=NOW, timeframe="1w").bars_per_year == pytest.approx(
+        52.18, abs=0.01
+    )
+    assert read_bars("sample:BTCUSDT_1h").bars_per_year == 365.25 * 24

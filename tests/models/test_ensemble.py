@@ -36,7 +36,7 @@ def sample_of(strength, n=3000, seed=0, overlap=1):
     resolved_at = close_time + (overlap + 1) * HOUR
     up = (ret > 0).astype(float)
     train = np.arange(20, n - overlap - 1)
-    return Sample(x, ret, up, resolved_at, close_time, 20, train, float(overlap), 2 * HOUR)
+    return Sample(x, ret, up, resolved_at, close_time, 20, train, float(overlap), 2)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,20 @@ def test_tail_predictions_come_from_models_that_never_saw_the_tail():
     scrambled.up[tail] = scrambled.up[tail][::-1].copy()
     _, other = fit_ensemble(scrambled, SIZES, 0.3, (1, 2, 3))
     np.testing.assert_array_equal(inner.block[:, 2:], other.block[:, 2:])
-    assert not np.array_equal(inner.block[:, PROB_UP], other.block[:, PROB_UP])
+    assert not np.array_equal(inner.stacked, other.stacked)
+
+
+def test_no_row_of_the_tail_is_stacked_by_what_was_fitted_on_it():
+    """Scrambling the labels of one half changes how the other half is stacked, and only that."""
+    _, inner = fit_ensemble(sample_of(0.5), SIZES, 0.3, (1, 2, 3))
+    for own in (0, 1):
+        rows = inner.rows[inner.half == own]
+        changed = sample_of(0.5)
+        changed.up[rows] = changed.up[rows][::-1].copy()
+        _, other = fit_ensemble(changed, SIZES, 0.3, (1, 2, 3))
+        same = inner.block[:, PROB_UP] == other.block[:, PROB_UP]
+        assert same[inner.half == own].all()
+        assert not same[inner.half == 1 - own].any()
 
 
 @pytest.mark.parametrize("overlap", [1, 12])

@@ -150,7 +150,7 @@ def test_metrics_are_strict_json_with_null_for_nan(written: Path, story: Story) 
     assert stored["performance"]["final_equity"] == story.result.equity[-1]
     assert stored["funnel"]["trades"] == len(story.result.trades)
     assert set(stored["baselines"]) == {"hold_at_exposure", "hold_at_volatility", "sma_cross", "hold"}
-    assert stored["from"] == "2023-01-13T12:00:00Z"
+    assert stored["from"] == "2023-01-13T13:00:00Z"
 
 
 def test_writing_again_gives_the_same_bytes_and_leaves_no_part(

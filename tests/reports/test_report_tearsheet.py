@@ -48,7 +48,7 @@ def test_the_year_follows_the_market(
     executed: tuple[Result, Bars], timeframe: str, per_year: float, expected: int
 ) -> None:
     bars = executed[1][:1]
-    facts = Instrument("X", bars_per_year=per_year)
+    facts = Instrument("X", sessions_per_year=per_year)
     assert (
         tearsheet.periods_per_year(replace(bars, timeframe=Timeframe(timeframe), instrument=facts))
         == expected

@@ -1,13 +1,15 @@
 """The signal rule against a plain reading of it, row by row."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mlstrat.config import parse_config
-from mlstrat.errors import ConfigError
+from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.kernel import simulate
+from mlstrat.sentiment.align import neutral
 from mlstrat.signals.blend import blend
 from mlstrat.signals.decide import (
     FRACTION,
@@ -143,7 +145,10 @@ def test_the_funnel_only_narrows(tiny_run):
             {"signals": {"threshold": 0.99}},
             r"No score passed signals\.threshold = 0\.99: .* would have passed",
         ),
-        ({"kelly": {"min_fraction": 0.9}}, r"kelly\.min_fraction = 0\.9: the largest was 0\.[0-9]+ with"),
+        (
+            {"kelly": {"min_fraction": 0.9}},
+            r"kelly\.min_fraction = 0\.9: kelly\.multiplier x Kelly was at most 0\.[0-9]+ with",
+        ),
         ({"signals": {"min_confidence": 0.99}}, r"min_confidence = 0\.99 .* the best confidence was 0\.[56]"),
         (
             {"execution": {"cash": 0.01}},
@@ -175,3 +180,37 @@ def test_settings_become_numbers():
     assert np.isnan(rules.threshold)
     with pytest.raises(ConfigError, match=r"signals\.min_grade is \"E\"; give 'A', 'B', 'C', 'D' or 'F'"):
         rules_of(signals={"min_grade": "E"})
+
+
+def test_confidence_is_that_of_the_side_and_not_of_the_model_alone():
+    """The models say down with 0.65, sentiment turns the score up: the long is right with 0.35 only."""
+    forecast = forecast_of(score=0.61, prob_up=0.35)
+    assert decided(forecast, rules_of(signals={"min_confidence": 0.6}))[STAGE] == KELLY
+    assert decided(forecast, rules_of(signals={"min_confidence": 0.35}))[SIDE] == 1
+
+
+def test_a_stop_or_target_that_is_no_price_is_no_trade():
+    assert decided(forecast_of(), rules_of(), close=100.0, atr=40.0)[SIDE] == 0  # the stop lies at 0
+    forecast = forecast_of(score=0.4, prob_up=0.4, win=(0.3, 0.65))
+    assert decided(forecast, rules_of(), close=100.0, atr=30.0)[SIDE] == 0  # the target lies below 0
+
+
+@pytest.mark.parametrize(
+    ("direction", "says"), [("long", "allow another"), ("both", r"threshold of 0\.[0-9]{4}")]
+)
+def test_the_stopper_names_a_threshold_that_the_allowed_side_would_pass(tiny_run, direction, says):
+    base = tiny_run.config.model_dump()
+    base["signals"] |= {"threshold": 0.9, "direction": direction}
+    low = replace(tiny_run.predictions, score=np.minimum(tiny_run.predictions.score, 0.49))
+    panel, config = tiny_run.panel, parse_config(base)
+    decisions = decide(panel.bars, low, panel.mood, panel.atr_px, config)
+    result = simulate(panel.bars, decisions, risk_rules(config, panel.bars))
+    assert re.search(says, stopper(funnel_of(decisions, result), low, decisions, config))
+
+
+def test_predictions_of_other_bars_are_refused(tiny_run):
+    panel = tiny_run.panel
+    with pytest.raises(
+        DataError, match=r"predictions of 3,600 bars do not match the 3,599 bars of WALK: decide on"
+    ):
+        decide(panel.bars[1:], tiny_run.predictions, neutral(panel.bars[1:]), panel.atr_px, tiny_run.config)

@@ -13,6 +13,7 @@ from mlstrat.engines.on_backtrader.gate import BreakerGate
 from mlstrat.engines.on_backtrader.recorder import Recorder
 from mlstrat.engines.on_backtrader.sizer import KellySizer
 from mlstrat.errors import ConfigError
+from mlstrat.execution.rule import profit_of
 from mlstrat.execution.types import Result, RiskRules
 
 
@@ -48,6 +49,7 @@ class DecisionStrategy(bt.Strategy):  # type: ignore[misc]
         self.advice: Advice = NO_TRADE
         self.counts = Counts()
         self._bracket: list[Any] = []
+        self._fill: Any = None  # of the entry of the trade that is open
         self._bar, self._exit_bar = -1, 0
         self.setsizer(KellySizer())
 
@@ -106,18 +108,26 @@ class DecisionStrategy(bt.Strategy):  # type: ignore[misc]
 
     def notify_order(self, order: bt.Order) -> None:
         """Count cancelled entries; leave no sibling of an exit behind, whatever the broker."""
-        is_entry = bool(self._bracket) and order.ref == self._bracket[0].ref
-        if is_entry and order.status == order.Margin:
+        place = next((k for k, member in enumerate(self._bracket) if member.ref == order.ref), None)
+        if place is None:
+            return
+        if place == 0 and order.status == order.Margin:
             self.counts.cancelled += 1
-        elif not is_entry and order.status == order.Completed:
-            for sibling in self._bracket:
-                if sibling.alive():
-                    self.cancel(sibling)
+        elif order.status == order.Completed:
+            if place == 0:
+                self._fill = order.executed.exbits[-1]
+            else:
+                self._closed(order.executed.exbits[-1].price)
 
-    def notify_trade(self, trade: bt.Trade) -> None:
-        """Tell the breakers about a closed trade."""
-        if trade.isclosed:
-            self._gate.trade_closed(trade.pnlcomm)
+    def _closed(self, price: float) -> None:
+        """Tell the breakers what the trade made, to the kernel's bit, and cancel what is left of it."""
+        size, paid = self._fill.size, self._fill.price
+        side, units = (1 if size > 0 else -1), abs(size)
+        fees = units * (paid + price) * self.rules.fee_share
+        self._gate.trade_closed(profit_of(side, units, paid, price, fees))
+        for sibling in self._bracket:
+            if sibling.alive():
+                self.cancel(sibling)
 
     def _enter(self, bar: int, allowed: bool) -> None:
         self.counts.sent += 1
