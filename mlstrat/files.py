@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -93,6 +94,8 @@ def _put_in_place(temporary: Path, path: Path) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another writer of the same was quicker
+            return
         raise RunFolderError(
             f"{path} cannot be written ({error.strerror or error}): free space, or look for another process "
             "that writes there, and run again."

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mlstrat.errors import RunFolderError
-from mlstrat.files import locked, make_folder, new_folder, sha256_of, write_bytes, write_json
+from mlstrat.files import drop_unfinished, locked, make_folder, new_folder, sha256_of, write_bytes, write_json
 
 
 def test_a_write_replaces_the_whole_file(tmp_path):
@@ -49,6 +49,23 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(RuntimeError, match="half way"), new_folder(tmp_path / "never") as place:
         raise RuntimeError("half way")
     assert sorted(os.listdir(tmp_path)) == ["done"]
+
+
+def test_a_writer_that_comes_second_leaves_the_first_ones_folder(tmp_path, monkeypatch):
+    place = tmp_path / "done"
+    monkeypatch.setattr("mlstrat.files.shutil.rmtree", lambda *args, **kept: None)
+    with new_folder(place) as mine:
+        (mine / "x").write_text("mine")
+        place.mkdir()
+        (place / "x").write_text("theirs")
+    assert (place / "x").read_text() == "theirs"
+
+
+def test_what_an_interrupted_writer_left_is_removed(tmp_path):
+    (tmp_path / ".000.abc").mkdir()
+    (tmp_path / "000").mkdir()
+    drop_unfinished(tmp_path)
+    assert os.listdir(tmp_path) == ["000"]
 
 
 def test_a_folder_under_a_file_cannot_be_made(tmp_path):

@@ -65,13 +65,13 @@ def windows_done(folder: Path) -> list[str]:
     return sorted(path.name for path in folds.glob("[0-9]*")) if folds.exists() else []
 
 
-def kill_after(windows: int, toml: Path, folder: Path) -> None:
+def kill_after(windows: int, toml: Path, folder: Path, workers: bool = True) -> None:
     process = start(toml, folder)
     deadline = time.monotonic() + 120
     while len(windows_done(folder)) < windows and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    (os.killpg if workers else os.kill)(process.pid, signal.SIGKILL)
+    process.wait()
     assert process.returncode == -signal.SIGKILL
 
 
@@ -94,3 +94,12 @@ def test_a_run_killed_three_times_ends_with_the_same_hashes(tmp_path, jobs):
     for name in ("trades.csv", "predictions.parquet", "decisions.parquet", "report.html"):
         assert (folder / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
     assert (folder / "trades.csv").read_text().count("\n") > 5
+
+
+def test_workers_that_outlive_a_killed_run_spoil_nothing(tmp_path):
+    toml = tmp_path / "run.toml"
+    toml.write_text(RUN.format(jobs=2))
+    kill_after(1, toml, tmp_path / "killed", workers=False)
+    resumed = finish(toml, tmp_path / "killed")
+    alone = finish(toml, tmp_path / "alone")
+    assert {name: resumed[name] for name in HASHES} == {name: alone[name] for name in HASHES}
