@@ -16,7 +16,7 @@ from mlstrat.features.stream import FeatureStream
 from mlstrat.models.ensemble import FOREST, PROB_UP
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
-from mlstrat.signals.decide import Forecast
+from mlstrat.signals.decide import Forecast, trade_terms
 from mlstrat.splits import Schedule
 from mlstrat.walkforward import ATR_FEATURE, fit_and_forecast, predictions_of, until
 from mlstrat.window import (
@@ -114,7 +114,8 @@ class OnlineWalkForward:
         """Return what was forecast so far."""
         part = slice(0, self._n)
         table, of_fold = self._table[part].copy(), self._of_fold[part].copy()
-        return predictions_of(self._instrument.symbol, self._times(), table, of_fold, self._windows)
+        terms = trade_terms(self._config, self._instrument)
+        return predictions_of(self._instrument.symbol, self._times(), table, of_fold, self._windows, terms)
 
     def _times(self) -> Any:
         return self._rows[: self._n, 5].astype(np.int64).astype("datetime64[s]").astype("datetime64[ns]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 VOTES = ("forest", "boosting", "lstm")
 PER_SIDE = ("win_prob", "win_se", "payoff", "threshold")
 _PLAIN = ("prob_up", "magnitude", "score")
+
+
+class TradeTerms(NamedTuple):
+    """The trade, its costs and the blend that win probabilities and payoffs were calibrated for."""
+
+    stop_atr: float
+    target_atr: float
+    max_bars: int
+    fee_share: float
+    slippage_ticks: float
+    ml_weight: float
+    sentiment_weight: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,8 @@ class Predictions:
         Index of the window that speaks, -1 for none.
     windows : tuple of Window
         One for each fold, in order.
+    terms : TradeTerms, optional
+        What the odds were calibrated for; None = not said, so not checked.
     """
 
     symbol: str
@@ -83,6 +97,7 @@ class Predictions:
     threshold: FloatArray
     fold: IntArray
     windows: tuple[Window, ...]
+    terms: TradeTerms | None = None
 
     def __post_init__(self) -> None:
         n = len(self.time)

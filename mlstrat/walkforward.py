@@ -12,7 +12,8 @@ from mlstrat.data.bars import Bars
 from mlstrat.errors import ConfigError
 from mlstrat.foldstore import FoldStore
 from mlstrat.models.ensemble import FOREST, MAGNITUDE, MIN_ROWS, PROB_UP, fit_rows, rows_needed
-from mlstrat.predictions import Predictions
+from mlstrat.predictions import Predictions, TradeTerms
+from mlstrat.signals.decide import trade_terms
 from mlstrat.splits import Fold, Schedule, make_schedule
 from mlstrat.window import (
     FORECAST_COLUMNS,
@@ -86,7 +87,7 @@ def walk_forward(
     ):
         done[index] = (fitted, block)
         progress(len(done), len(folds))
-    return _assemble(panel, [(fold, *done[fold.index]) for fold in folds])
+    return _assemble(panel, config, [(fold, *done[fold.index]) for fold in folds])
 
 
 def _folds(panel: Panel, schedule: Schedule) -> list[Fold]:
@@ -158,18 +159,26 @@ def fit_and_forecast(
     return fold.index, fitted, block
 
 
-def _assemble(panel: Panel, parts: list[tuple[Fold, FittedWindow, FloatArray]]) -> Predictions:
+def _assemble(
+    panel: Panel, config: RunConfig, parts: list[tuple[Fold, FittedWindow, FloatArray]]
+) -> Predictions:
     table = np.full((len(panel.bars), FORECAST_COLUMNS), np.nan)
     of_fold = np.full(len(panel.bars), -1, np.int64)
     for fold, _, block in parts:
         table[fold.test] = block
         of_fold[fold.test] = fold.index
     fitted = {fold.index: window for fold, window, _ in parts}
-    return predictions_of(panel.bars.symbol, panel.bars.time, table, of_fold, fitted)
+    terms = trade_terms(config, panel.bars.instrument)
+    return predictions_of(panel.bars.symbol, panel.bars.time, table, of_fold, fitted, terms)
 
 
 def predictions_of(
-    symbol: str, time: TimeArray, table: FloatArray, of_fold: IntArray, fitted: dict[int, FittedWindow]
+    symbol: str,
+    time: TimeArray,
+    table: FloatArray,
+    of_fold: IntArray,
+    fitted: dict[int, FittedWindow],
+    terms: TradeTerms,
 ) -> Predictions:
     """Return forecast rows (n_bars, 10) as predictions; `fitted` holds the window of each index."""
     payoff, threshold = np.full((len(time), 2), np.nan), np.full((len(time), 2), np.nan)
@@ -189,4 +198,5 @@ def predictions_of(
         threshold=threshold,
         fold=of_fold,
         windows=tuple(window.window for _, window in sorted(fitted.items())),
+        terms=terms,
     )

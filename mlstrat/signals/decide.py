@@ -13,10 +13,11 @@ import numpy as np
 from mlstrat.arrays import FloatArray, njit
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
-from mlstrat.errors import DataError
+from mlstrat.data.instrument import Instrument
+from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.rule import bracket, bracket_holds
 from mlstrat.execution.types import Decisions, RiskRules
-from mlstrat.predictions import Predictions
+from mlstrat.predictions import Predictions, TradeTerms
 from mlstrat.sentiment.align import SentimentSeries, check_mood
 from mlstrat.signals.funnel import BAR, KELLY, PREDICTED, QUALITY, THRESHOLD
 from mlstrat.signals.kelly import STANDARD_ERRORS, kelly_fraction, position_fraction
@@ -97,6 +98,31 @@ def risk_rules(config: RunConfig, bars: Bars) -> RiskRules:
     )
 
 
+def trade_terms(config: RunConfig, instrument: Instrument) -> TradeTerms:
+    """Return what a run's odds are calibrated for."""
+    return TradeTerms(
+        stop_atr=config.stops.atr,
+        target_atr=config.stops.target_atr,
+        max_bars=config.stops.max_bars,
+        fee_share=instrument.fee_share,
+        slippage_ticks=config.execution.slippage_ticks,
+        ml_weight=config.signals.ml_weight,
+        sentiment_weight=config.signals.sentiment_weight,
+    )
+
+
+def _refuse_other_terms(predictions: Predictions, config: RunConfig, bars: Bars) -> None:
+    if predictions.terms is None:
+        return
+    asked = trade_terms(config, bars.instrument)
+    for name, calibrated, wanted in zip(asked._fields, predictions.terms, asked, strict=True):
+        if calibrated != wanted:
+            raise ConfigError(
+                f"the odds of these predictions were calibrated for {name} = {calibrated:g}, and the "
+                f"configuration says {wanted:g}: run the walk-forward with it, or keep {calibrated:g}."
+            )
+
+
 def decide(
     bars: Bars,
     predictions: Predictions,
@@ -131,6 +157,8 @@ def decide(
     ------
     DataError
         Predictions or sentiment are of other bars.
+    ConfigError
+        The odds were calibrated for another trade: stop, target, time exit, costs or blend.
     """
     check_mood(mood, bars)
     if not np.array_equal(predictions.time, bars.time):
@@ -138,6 +166,7 @@ def decide(
             f"the predictions of {len(predictions):,} bars do not match the {len(bars):,} bars of "
             f"{bars.symbol}: decide on the bars that were predicted."
         )
+    _refuse_other_terms(predictions, config, bars)
     table = _decide(
         bars.close,
         atr_px,

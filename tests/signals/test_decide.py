@@ -214,3 +214,23 @@ def test_predictions_of_other_bars_are_refused(tiny_run):
         DataError, match=r"predictions of 3,600 bars do not match the 3,599 bars of WALK: decide on"
     ):
         decide(panel.bars[1:], tiny_run.predictions, neutral(panel.bars[1:]), panel.atr_px, tiny_run.config)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("stops", "atr", 1.0),
+        ("stops", "max_bars", 5),
+        ("execution", "slippage_ticks", 2.0),
+        ("signals", "ml_weight", 0.5),
+    ],
+)
+def test_odds_of_another_trade_are_refused_by_name(tiny_run, section, key, value):
+    sections = tiny_run.config.model_dump()
+    sections[section][key] = value
+    panel = tiny_run.panel
+    name = "stop_atr" if key == "atr" else key
+    with pytest.raises(
+        ConfigError, match=rf"were calibrated for {name} = .* says {value:g}: run the walk-forward with it"
+    ):
+        decide(panel.bars, tiny_run.predictions, panel.mood, panel.atr_px, parse_config(sections))
