@@ -1,17 +1,23 @@
-"""`mlstrat features list`."""
+"""`mlstrat features list` and `mlstrat features build`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mlstrat.cli.options import SymbolOption, TimeframeOption, TzOption
+
+if TYPE_CHECKING:
+    from mlstrat.features.files import Progress
 
 app = typer.Typer(no_args_is_help=True, help="The numbers that models learn from.")
 
 
 @app.callback()
 def group() -> None:
-    """List the numbers that models learn from."""
+    """List and compute the numbers that models learn from."""
 
 
 @app.command("list")
@@ -54,3 +60,48 @@ def _print_table(rows: list[dict[str, object]]) -> None:
         texts = ["\n".join(str(row[name]) for name in names) for names in cells]
         table.add_row(Text(texts[0]), Text(texts[1]), Text(f"{texts[2]}\n{twin}"))
     Console(highlight=False).print(table)
+
+
+@app.command()
+def build(
+    file: Annotated[str, typer.Argument(metavar="BARS", help="CSV, Parquet, or sample:NAME.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet file to write.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only these, commas or repeats; else every model input."),
+    ] = None,
+    chunk: Annotated[
+        int, typer.Option(min=1000, metavar="ROWS", help="Bars in memory at a time; same result.")
+    ] = 50_000,
+    jobs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Threads that share the features; same result.")
+    ] = 2,
+    symbol: SymbolOption = "",
+    timeframe: TimeframeOption = "",
+    tz: TzOption = "",
+) -> None:
+    """Write every feature of every bar to a Parquet file: one column a feature, and the open time."""
+    from mlstrat.features.files import write
+    from mlstrat.features.pieces import BarFile
+
+    wanted = [name.strip() for given in names or () for name in given.split(",") if name.strip()]
+    bars = BarFile(file, chunk, symbol, timeframe, tz)
+    made = write(bars, output, wanted, threads=jobs, progress=_progress())
+    typer.echo(
+        f"{output}: {len(made.names)} features of {made.n_bars:,} bars of {made.symbol} {made.timeframe}, "
+        f"all of them finite from row {made.ready:,} on"
+    )
+
+
+def _progress() -> Progress:
+    """Return what writes each piece's end to stderr: over the line before on a terminal, else below it."""
+    import sys
+
+    over = sys.stderr.isatty()
+
+    def say(stage: str, done: int, total: int) -> None:
+        text = f"{stage}: {done:,} of {total:,} bars" if total else f"{stage}: {done:,} bars"
+        end = done == total
+        typer.echo(f"\r{text}" if over else text, err=True, nl=end or not over)
+
+    return say

@@ -3,17 +3,17 @@
 import math
 
 from mlstrat.arrays import FloatArray, njit
+from mlstrat.features.moments import POWERS, powers_push, variance_of
 from mlstrat.features.registry import feature
 from mlstrat.features.window import (
     RING,
     WINDOW,
     max_push,
     min_push,
+    part_of_step,
     ring_back,
     ring_full,
-    ring_mean,
     ring_push,
-    ring_variance,
     sum_push,
     true_range,
 )
@@ -24,7 +24,7 @@ from mlstrat.features.window import (
     "technical",
     each=((20, 2.0),),
     inputs=("close",),
-    state=lambda n, mult: n + RING,
+    state=lambda n, mult: 2 * n + POWERS,
     lookback=lambda n, mult: n,
     unit="share of the band, 0 = lower, 1 = upper",
     source="Bollinger 2001, %b, population deviation; 0.5 where the band has no width",
@@ -35,12 +35,11 @@ from mlstrat.features.window import (
 def bb_position_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Where the close lies in its Bollinger band."""
     n = int(params[0])
-    ring_push(state, 0, n, bar[3])
-    if not ring_full(state, 0, n):
+    pivot, s1, s2, _, _ = powers_push(state, 0, n, 2, bar[3])
+    if math.isnan(s1):
         return math.nan
-    mean = ring_mean(state, 0, n, bar[3])
-    deviation = math.sqrt(ring_variance(state, 0, n, bar[3], mean))
-    return 0.5 - mean / (2.0 * params[1] * deviation) if deviation > 0.0 else 0.5
+    reach = params[1] * math.sqrt(variance_of(n, s1, s2))
+    return 0.5 + (bar[3] - pivot - s1 / n) / (2.0 * reach) if reach > 0.0 else 0.5
 
 
 @feature(
@@ -48,7 +47,7 @@ def bb_position_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
     "technical",
     each=((20, 2.0),),
     inputs=("close",),
-    state=lambda n, mult: n + RING,
+    state=lambda n, mult: 2 * n + POWERS,
     lookback=lambda n, mult: n,
     unit="share of the middle",
     source="Bollinger 2001, BandWidth, population deviation",
@@ -58,12 +57,10 @@ def bb_position_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
 def bb_width_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Width of the Bollinger band."""
     n = int(params[0])
-    ring_push(state, 0, n, bar[3])
-    if not ring_full(state, 0, n):
+    pivot, s1, s2, _, _ = powers_push(state, 0, n, 2, bar[3])
+    if math.isnan(s1):
         return math.nan
-    mean = ring_mean(state, 0, n, bar[3])
-    deviation = math.sqrt(ring_variance(state, 0, n, bar[3], mean))
-    return float(2.0 * params[1] * deviation / (bar[3] + mean))
+    return float(2.0 * params[1] * math.sqrt(variance_of(n, s1, s2)) / (pivot + s1 / n))
 
 
 @feature(
@@ -71,7 +68,7 @@ def bb_width_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     "technical",
     each=((20, 2.0),),
     inputs=("high", "low", "close"),
-    state=lambda n, mult: 1 + RING + n + WINDOW + n,
+    state=lambda n, mult: 1 + n + WINDOW + n + POWERS,
     lookback=lambda n, mult: n,
     unit="share of the channel, 0 = lower, 1 = upper",
     source="Keltner 1960 with simple means, of close and of true range; 0.5 where the channel has no width",
@@ -82,13 +79,12 @@ def bb_width_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
 def keltner_position_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Where the close lies in its Keltner channel."""
     n = int(params[0])
-    spread = sum_push(state, 1 + RING + n, n, true_range(state[0], bar)) / n
+    spread = sum_push(state, 1, n, true_range(state[0], bar)) / n
     state[0] = bar[3]
-    ring_push(state, 1, n, bar[3])
-    if not ring_full(state, 1, n):
+    pivot, s1, _, _, _ = powers_push(state, 1 + n + WINDOW, n, 1, bar[3])
+    if math.isnan(s1):
         return math.nan
-    mean = ring_mean(state, 1, n, bar[3])
-    return 0.5 - mean / (2.0 * params[1] * spread) if spread > 0.0 else 0.5
+    return 0.5 + (bar[3] - pivot - s1 / n) / (2.0 * params[1] * spread) if spread > 0.0 else 0.5
 
 
 @feature(
@@ -143,12 +139,34 @@ def midpoint_distance_step(state: FloatArray, bar: FloatArray, params: FloatArra
     return float(bar[3] / ((top + bottom) / 2.0) - 1.0)
 
 
+@part_of_step
+def _since_highest(state: FloatArray, at: int, n: int, value: float) -> float:
+    """Append a value and return how many bars ago the latest highest of the last n was; NaN before n bars.
+
+    A ring of n and the age of its highest value, which is searched for only when the old one has left.
+    """
+    ring_push(state, at, n, value)
+    if state[at] == 1.0:
+        return math.nan
+    age = int(state[at + RING + n]) + 1
+    if age >= n:
+        age, top = 0, value
+        for k in range(1, n):
+            earlier = ring_back(state, at, n, k)
+            if earlier > top:
+                age, top = k, earlier
+    elif value >= ring_back(state, at, n, age):
+        age = 0
+    state[at + RING + n] = age
+    return float(age) if ring_full(state, at, n) else math.nan
+
+
 @feature(
     "aroon_{0}",
     "technical",
     each=((25,),),
     inputs=("high", "low"),
-    state=lambda n: 2 * (n + 1 + RING),
+    state=lambda n: 2 * (n + 1 + RING + 1),
     lookback=lambda n: n + 1,
     unit="points, -100..100",
     source="Chande 1995, Aroon oscillator; the latest of equal extremes counts, so 0 on a flat market",
@@ -158,17 +176,6 @@ def midpoint_distance_step(state: FloatArray, bar: FloatArray, params: FloatArra
 def aroon_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Aroon oscillator: how much later the highest high came than the lowest low."""
     n = int(params[0])
-    lows = n + 1 + RING
-    ring_push(state, 0, n + 1, bar[1])
-    ring_push(state, lows, n + 1, bar[2])
-    if not ring_full(state, 0, n + 1):
-        return math.nan
-    top, bottom = bar[1], bar[2]
-    since_top, since_bottom = 0, 0
-    for k in range(1, n + 1):
-        high, low = ring_back(state, 0, n + 1, k), ring_back(state, lows, n + 1, k)
-        if high > top:
-            top, since_top = high, k
-        if low < bottom:
-            bottom, since_bottom = low, k
+    since_top = _since_highest(state, 0, n + 1, bar[1])
+    since_bottom = _since_highest(state, n + 1 + RING + 1, n + 1, -bar[2])
     return 100.0 * (since_bottom - since_top) / n

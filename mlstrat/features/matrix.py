@@ -62,7 +62,9 @@ class FeatureMatrix:
         return self.values[:, self._column_of[name]]
 
 
-def build(bars: Bars, names: Sequence[str] = (), families: Sequence[str] = ()) -> FeatureMatrix:
+def build(
+    bars: Bars, names: Sequence[str] = (), families: Sequence[str] = (), threads: int = 2
+) -> FeatureMatrix:
     """Compute features of every bar.
 
     Parameters
@@ -71,6 +73,8 @@ def build(bars: Bars, names: Sequence[str] = (), families: Sequence[str] = ()) -
         The bars; row t of the result uses bars up to t.
     names, families : sequence of str
         What to compute, as for `resolve`; both empty = every model input.
+    threads : int
+        Threads that share the features; the bits are the same for any number.
 
     Returns
     -------
@@ -86,13 +90,10 @@ def build(bars: Bars, names: Sequence[str] = (), families: Sequence[str] = ()) -
     NotEnoughBarsError
         There are fewer bars than the largest lookback.
     """
-    features = _with_data(bars, resolve(names, families), names)
-    widest = max(features, key=lambda f: f.lookback)
-    if len(bars) < widest.lookback:
-        raise NotEnoughBarsError(len(bars), widest.lookback, f"feature {widest.name}")
+    features = chosen(bars.symbol, len(bars), bars.has_volume, names, families)
     program = compile_program(features)
     values = np.empty((len(bars), len(features)))
-    program.advance(program.start(), bars.matrix, values)
+    program.advance(program.start(), bars.matrix, values, threads)
     values.setflags(write=False)
     return FeatureMatrix(
         names=tuple(f.name for f in features),
@@ -101,19 +102,32 @@ def build(bars: Bars, names: Sequence[str] = (), families: Sequence[str] = ()) -
     )
 
 
-def _with_data(bars: Bars, features: tuple[Feature, ...], names: Sequence[str]) -> tuple[Feature, ...]:
-    if bars.has_volume:
+def chosen(
+    symbol: str, n_bars: int, has_volume: bool, names: Sequence[str], families: Sequence[str]
+) -> tuple[Feature, ...]:
+    """Return the features that `build` computes for bars of this many rows, with or without volume."""
+    features = _with_data(symbol, has_volume, resolve(names, families), names)
+    widest = max(features, key=lambda f: f.lookback)
+    if n_bars < widest.lookback:
+        raise NotEnoughBarsError(n_bars, widest.lookback, f"feature {widest.name}")
+    return features
+
+
+def _with_data(
+    symbol: str, has_volume: bool, features: tuple[Feature, ...], names: Sequence[str]
+) -> tuple[Feature, ...]:
+    if has_volume:
         return features
     refused = [f.name for f in features if f.needs_volume and f.name in names]
     if refused:
         raise DataError(
-            f"{', '.join(refused)} cannot be computed, because {bars.symbol} has no volume: "
+            f"{', '.join(refused)} cannot be computed, because {symbol} has no volume: "
             "take these names out of features.names, or load bars with volume."
         )
     kept = tuple(f for f in features if not f.needs_volume)
     if not kept:
         raise DataError(
-            f"no feature is left for {bars.symbol}, which has no volume: "
+            f"no feature is left for {symbol}, which has no volume: "
             "choose another family than volume, or load bars with volume."
         )
     return kept

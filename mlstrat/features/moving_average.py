@@ -1,8 +1,9 @@
 """Moving averages: distance of the close from them, crossovers and slopes."""
 
 from mlstrat.arrays import FloatArray, njit
+from mlstrat.features.moments import LINE, line_push
 from mlstrat.features.registry import decay_bars, feature
-from mlstrat.features.window import EMA, RING, WINDOW, ema_push, ring_back, ring_full, ring_push, sum_push
+from mlstrat.features.window import EMA, RING, WINDOW, ema_push, ring_push, sum_push
 
 _LENGTHS = ((5,), (10,), (20,), (50,), (100,), (200,))
 
@@ -47,9 +48,9 @@ def ema_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
 @feature(
     "wma_{0}",
     "moving_average",
-    each=((10,), (20,)),
+    each=_LENGTHS,
     inputs=("close",),
-    state=lambda n: n + RING,
+    state=lambda n: 3 * n + LINE,
     lookback=lambda n: n,
     unit="share",
     source="definition: close over the mean of n closes with weights n, n - 1, ... 1",
@@ -59,13 +60,8 @@ def ema_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
 def wma_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Distance of the close from its linearly weighted mean."""
     n = int(params[0])
-    ring_push(state, 0, n, bar[3])
-    if not ring_full(state, 0, n):
-        return float("nan")
-    total = 0.0
-    for k in range(n):
-        total += (n - k) * ring_back(state, 0, n, k)
-    return float(bar[3] / (total / (n * (n + 1) / 2.0)) - 1.0)
+    pivot, _, _, weighted = line_push(state, 0, n, bar[3])
+    return float(bar[3] / (pivot + weighted / (n * (n + 1) / 2.0)) - 1.0)
 
 
 @feature(

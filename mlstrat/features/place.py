@@ -3,18 +3,15 @@
 import math
 
 from mlstrat.arrays import FloatArray, njit
+from mlstrat.features.moments import LINE, POWERS, line_push, powers_push, variance_of
 from mlstrat.features.registry import feature
 from mlstrat.features.window import (
     RING,
     WINDOW,
     max_push,
     min_push,
-    part_of_step,
-    ring_back,
     ring_full,
-    ring_mean,
     ring_push,
-    ring_variance,
 )
 
 
@@ -23,7 +20,7 @@ from mlstrat.features.window import (
     "statistics",
     each=((50,),),
     inputs=("close",),
-    state=lambda n: n + RING,
+    state=lambda n: 2 * n + POWERS,
     lookback=lambda n: n,
     unit="population deviations",
     source="definition: z-score of the close in n closes; 0 where they are equal",
@@ -33,12 +30,11 @@ from mlstrat.features.window import (
 def zscore_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Z-score of the close."""
     n = int(params[0])
-    ring_push(state, 0, n, bar[3])
-    if not ring_full(state, 0, n):
+    pivot, s1, s2, _, _ = powers_push(state, 0, n, 2, bar[3])
+    if math.isnan(s1):
         return math.nan
-    mean = ring_mean(state, 0, n, bar[3])
-    variance = ring_variance(state, 0, n, bar[3], mean)
-    return -mean / math.sqrt(variance) if variance > 0.0 else 0.0
+    variance = variance_of(n, s1, s2)
+    return (bar[3] - pivot - s1 / n) / math.sqrt(variance) if variance > 0.0 else 0.0
 
 
 @feature(
@@ -100,22 +96,12 @@ def rise_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     return float(bar[3] / min_push(state, 0, int(params[0]), bar[3]) - 1.0)
 
 
-@part_of_step
-def _line_sums(state: FloatArray, n: int, pivot: float) -> tuple[float, float]:
-    """Sums of time x price and of time squared about the window's middle, for a least-squares line."""
-    middle = (n - 1.0) / 2.0
-    shared = 0.0
-    for k in range(n):
-        shared += (middle - k) * (ring_back(state, 0, n, k) - pivot)
-    return shared, n * (n * n - 1.0) / 12.0
-
-
 @feature(
     "trend_slope_{0}",
     "statistics",
     each=((20,),),
     inputs=("close",),
-    state=lambda n: n + RING,
+    state=lambda n: 3 * n + LINE,
     lookback=lambda n: n,
     unit="share of close a bar",
     source="definition: slope of the least-squares line through n closes, over close",
@@ -125,11 +111,9 @@ def _line_sums(state: FloatArray, n: int, pivot: float) -> tuple[float, float]:
 def trend_slope_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Slope of the line through the closes."""
     n = int(params[0])
-    ring_push(state, 0, n, bar[3])
-    if not ring_full(state, 0, n):
-        return math.nan
-    shared, of_time = _line_sums(state, n, bar[3])
-    return float(shared / of_time / bar[3])
+    _, s1, _, weighted = line_push(state, 0, n, bar[3])
+    of_time = n * (n * n - 1.0) / 12.0
+    return float((weighted - (n + 1.0) / 2.0 * s1) / of_time / bar[3])
 
 
 @feature(
@@ -137,7 +121,7 @@ def trend_slope_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
     "statistics",
     each=((20,),),
     inputs=("close",),
-    state=lambda n: n + RING,
+    state=lambda n: 3 * n + LINE,
     lookback=lambda n: n,
     unit="share, 0..1",
     source="definition: squared correlation of close and time in n bars; 0 where the closes are equal",
@@ -147,9 +131,10 @@ def trend_slope_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
 def trend_r2_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Straightness of the closes."""
     n = int(params[0])
-    ring_push(state, 0, n, bar[3])
-    if not ring_full(state, 0, n):
+    _, s1, s2, weighted = line_push(state, 0, n, bar[3])
+    if math.isnan(s1):
         return math.nan
-    shared, of_time = _line_sums(state, n, bar[3])
-    variance = ring_variance(state, 0, n, bar[3], ring_mean(state, 0, n, bar[3]))
+    of_time = n * (n * n - 1.0) / 12.0
+    shared = weighted - (n + 1.0) / 2.0 * s1
+    variance = variance_of(n, s1, s2)
     return shared * shared / (of_time * n * variance) if variance > 0.0 else 0.0

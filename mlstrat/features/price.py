@@ -1,5 +1,7 @@
 """Price: returns, gaps and the shape of the bar."""
 
+import math
+
 from mlstrat.arrays import FloatArray, njit
 from mlstrat.features.registry import feature
 from mlstrat.features.window import RING, ring_push
@@ -22,6 +24,23 @@ _SHAPE = "definition; 0 on a bar without range"
 def ret_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Simple return over n bars."""
     return float(bar[3] / ring_push(state, 0, int(params[0]), bar[3]) - 1.0)
+
+
+@feature(
+    "log_ret_{0}",
+    "price",
+    each=((1,), (2,), (3,), (5,), (10,), (20,)),
+    inputs=("close",),
+    state=lambda n: n + RING,
+    lookback=lambda n: n + 1,
+    unit="log share",
+    source="definition: log return over n bars",
+    pine="math.log(close / close[{0}])",
+)
+@njit
+def log_ret_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """Log return over n bars."""
+    return math.log(bar[3] / ring_push(state, 0, int(params[0]), bar[3]))
 
 
 @feature(
@@ -53,6 +72,48 @@ def gap_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
 def close_to_open_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Return inside the bar."""
     return float(bar[3] / bar[0] - 1.0)
+
+
+@feature(
+    "high_to_open",
+    "price",
+    each=((1, 0),),
+    inputs=("open", "high"),
+    unit="share",
+    source="definition: high over open of the same bar",
+    pine="high / open - 1",
+)
+@feature(
+    "low_to_open",
+    "price",
+    each=((2, 0),),
+    inputs=("open", "low"),
+    unit="share",
+    source="definition: low over open of the same bar",
+    pine="low / open - 1",
+)
+@feature(
+    "high_to_close",
+    "price",
+    each=((1, 3),),
+    inputs=("high", "close"),
+    unit="share",
+    source="definition: high over close of the same bar",
+    pine="high / close - 1",
+)
+@feature(
+    "low_to_close",
+    "price",
+    each=((2, 3),),
+    inputs=("low", "close"),
+    unit="share",
+    source="definition: low over close of the same bar",
+    pine="low / close - 1",
+)
+@njit
+def bar_ratio_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """One price of the bar over another, by their places in it."""
+    return float(bar[int(params[0])] / bar[int(params[1])] - 1.0)
 
 
 @feature(

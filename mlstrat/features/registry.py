@@ -26,7 +26,7 @@ FAMILIES = (
     "volatility",
 )
 # The modules that register them; a large family has two.
-_MODULES = (*FAMILIES, "channel", "oscillator", "place")
+_MODULES = (*FAMILIES, "channel", "trailing", "adaptive", "oscillator", "place", "memory")
 INPUTS = ("open", "high", "low", "close", "volume", "time")
 
 REGISTRY: dict[str, Feature] = {}

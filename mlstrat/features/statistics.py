@@ -3,29 +3,14 @@
 import math
 
 from mlstrat.arrays import FloatArray, njit
+from mlstrat.features.moments import PAIRS, POWERS, pairs_push, powers_push, variance_of
 from mlstrat.features.registry import feature
 from mlstrat.features.window import (
-    RING,
     WINDOW,
     max_push,
     min_push,
-    part_of_step,
-    ring_back,
-    ring_full,
-    ring_mean,
-    ring_push,
-    ring_variance,
     sum_push,
 )
-
-
-@part_of_step
-def return_push(state: FloatArray, n: int, close: float) -> bool:
-    """Append the one-bar return to a ring of n at offset 1; whether the ring is full."""
-    previous, state[0] = state[0], close
-    if previous > 0.0:
-        ring_push(state, 1, n, close / previous - 1.0)
-    return ring_full(state, 1, n)
 
 
 @feature(
@@ -52,7 +37,7 @@ def ret_mean_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     "statistics",
     each=((10,), (20,), (50,)),
     inputs=("close",),
-    state=lambda n: 1 + n + RING,
+    state=lambda n: 1 + 2 * n + POWERS,
     lookback=lambda n: n + 1,
     unit="share a bar",
     source="definition: population deviation of n one-bar returns",
@@ -61,26 +46,12 @@ def ret_mean_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
 @njit
 def ret_std_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Deviation of one-bar returns."""
+    previous, state[0] = state[0], bar[3]
+    if previous == 0.0:
+        return math.nan
     n = int(params[0])
-    if not return_push(state, n, bar[3]):
-        return math.nan
-    pivot = state[1 + RING]
-    return math.sqrt(ring_variance(state, 1, n, pivot, ring_mean(state, 1, n, pivot)))
-
-
-@part_of_step
-def _standard_moment(state: FloatArray, n: int, power: int) -> float:
-    """Mean of the ring's values as z-scores, to a power; NaN where they do not vary."""
-    pivot = state[1 + RING]
-    mean = ring_mean(state, 1, n, pivot)
-    variance = ring_variance(state, 1, n, pivot, mean)
-    if variance == 0.0:
-        return math.nan
-    total = 0.0
-    for i in range(1 + RING, 1 + RING + n):
-        off = state[i] - pivot - mean
-        total += off * off * off if power == 3 else (off * off) * (off * off)
-    return total / n / (variance * math.sqrt(variance) if power == 3 else variance * variance)
+    _, s1, s2, _, _ = powers_push(state, 1, n, 2, bar[3] / previous - 1.0)
+    return math.nan if math.isnan(s1) else math.sqrt(variance_of(n, s1, s2))
 
 
 @feature(
@@ -88,7 +59,7 @@ def _standard_moment(state: FloatArray, n: int, power: int) -> float:
     "statistics",
     each=((20,), (50,)),
     inputs=("close",),
-    state=lambda n: 1 + n + RING,
+    state=lambda n: 1 + 3 * n + POWERS,
     lookback=lambda n: n + 1,
     unit="1",
     source="definition: population skewness g1 of n one-bar returns; 0 where they do not vary",
@@ -97,11 +68,16 @@ def _standard_moment(state: FloatArray, n: int, power: int) -> float:
 @njit
 def ret_skew_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Skewness of one-bar returns."""
-    n = int(params[0])
-    if not return_push(state, n, bar[3]):
+    previous, state[0] = state[0], bar[3]
+    if previous == 0.0:
         return math.nan
-    moment = _standard_moment(state, n, 3)
-    return 0.0 if math.isnan(moment) else moment
+    n = int(params[0])
+    _, s1, s2, s3, _ = powers_push(state, 1, n, 3, bar[3] / previous - 1.0)
+    if math.isnan(s1):
+        return math.nan
+    variance, mean = variance_of(n, s1, s2), s1 / n
+    third = s3 / n - 3.0 * mean * (s2 / n) + 2.0 * mean * mean * mean
+    return third / (variance * math.sqrt(variance)) if variance > 0.0 else 0.0
 
 
 @feature(
@@ -109,7 +85,7 @@ def ret_skew_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     "statistics",
     each=((20,), (50,)),
     inputs=("close",),
-    state=lambda n: 1 + n + RING,
+    state=lambda n: 1 + 4 * n + POWERS,
     lookback=lambda n: n + 1,
     unit="1",
     source="definition: population excess kurtosis g2 of n one-bar returns; 0 where they do not vary",
@@ -118,11 +94,16 @@ def ret_skew_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
 @njit
 def ret_kurt_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Excess kurtosis of one-bar returns."""
-    n = int(params[0])
-    if not return_push(state, n, bar[3]):
+    previous, state[0] = state[0], bar[3]
+    if previous == 0.0:
         return math.nan
-    moment = _standard_moment(state, n, 4)
-    return 0.0 if math.isnan(moment) else moment - 3.0
+    n = int(params[0])
+    _, s1, s2, s3, s4 = powers_push(state, 1, n, 4, bar[3] / previous - 1.0)
+    if math.isnan(s1):
+        return math.nan
+    variance, mean = variance_of(n, s1, s2), s1 / n
+    fourth = s4 / n - 4.0 * mean * (s3 / n) + mean * mean * (6.0 * (s2 / n) - 3.0 * mean * mean)
+    return fourth / (variance * variance) - 3.0 if variance > 0.0 else 0.0
 
 
 @feature(
@@ -130,7 +111,7 @@ def ret_kurt_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     "statistics",
     each=((20,), (50,)),
     inputs=("close",),
-    state=lambda n: 1 + n + RING,
+    state=lambda n: 1 + 4 * n + PAIRS,
     lookback=lambda n: n + 1,
     unit="-1..1",
     source="Box and Jenkins 1970, lag-1 autocorrelation of n one-bar returns; 0 where they do not vary",
@@ -139,21 +120,15 @@ def ret_kurt_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
 @njit
 def autocorr_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Autocorrelation of one-bar returns at lag 1."""
-    n = int(params[0])
-    if not return_push(state, n, bar[3]):
+    previous, state[0] = state[0], bar[3]
+    if previous == 0.0:
         return math.nan
-    pivot = state[1 + RING]
-    mean = ring_mean(state, 1, n, pivot)
-    variance = ring_variance(state, 1, n, pivot, mean)
-    if variance == 0.0:
-        return 0.0
-    later = ring_back(state, 1, n, 0) - pivot - mean
-    total = 0.0
-    for k in range(1, n):
-        earlier = ring_back(state, 1, n, k) - pivot - mean
-        total += later * earlier
-        later = earlier
-    return total / (n * variance)
+    n = int(params[0])
+    _, s1, s2, products, ends = pairs_push(state, 1, n, bar[3] / previous - 1.0)
+    variance, mean = variance_of(n, s1, s2), s1 / n
+    if math.isnan(s1) or variance == 0.0:
+        return 0.0 * s1
+    return (products - mean * (2.0 * s1 - ends) + (n - 1.0) * mean * mean) / (n * variance)
 
 
 @feature(

@@ -36,6 +36,15 @@ def month_day(seconds: float) -> tuple[float, float]:
     return from_march + 3.0 if from_march < 10.0 else from_march - 9.0, day
 
 
+@part_of_step
+def _same_day(state: FloatArray, seconds: float) -> bool:
+    """Whether this bar opens on the day of the one before; remembers the day, counted from year 0."""
+    day = math.floor(seconds / _DAY) + 719_468.0
+    same = state[0] == day
+    state[0] = day
+    return bool(same)
+
+
 @feature(
     "hour",
     "time",
@@ -96,6 +105,7 @@ def weekday_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> floa
     "weekday_sin",
     "time",
     inputs=("time",),
+    state=2,
     unit="-1..1",
     source="definition: sine of the day of the week as an angle",
     no_pine=_NO_SINE,
@@ -103,13 +113,16 @@ def weekday_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> floa
 @njit
 def weekday_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Sine of the day of the week."""
-    return math.sin(2.0 * math.pi * weekday_of(bar[5]) / 7.0)
+    if not _same_day(state, bar[5]):
+        state[1] = math.sin(2.0 * math.pi * weekday_of(bar[5]) / 7.0)
+    return float(state[1])
 
 
 @feature(
     "weekday_cos",
     "time",
     inputs=("time",),
+    state=2,
     unit="-1..1",
     source="definition: cosine of the day of the week as an angle",
     no_pine=_NO_SINE,
@@ -117,7 +130,9 @@ def weekday_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
 @njit
 def weekday_cos_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Cosine of the day of the week."""
-    return math.cos(2.0 * math.pi * weekday_of(bar[5]) / 7.0)
+    if not _same_day(state, bar[5]):
+        state[1] = math.cos(2.0 * math.pi * weekday_of(bar[5]) / 7.0)
+    return float(state[1])
 
 
 @feature(
@@ -152,6 +167,7 @@ def month_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     "month_sin",
     "time",
     inputs=("time",),
+    state=2,
     unit="-1..1",
     source="definition: sine of the month as an angle",
     no_pine=_NO_SINE,
@@ -159,13 +175,16 @@ def month_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
 @njit
 def month_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Sine of the month."""
-    return math.sin(2.0 * math.pi * (month_day(bar[5])[0] - 1.0) / 12.0)
+    if not _same_day(state, bar[5]):
+        state[1] = math.sin(2.0 * math.pi * (month_day(bar[5])[0] - 1.0) / 12.0)
+    return float(state[1])
 
 
 @feature(
     "month_cos",
     "time",
     inputs=("time",),
+    state=2,
     unit="-1..1",
     source="definition: cosine of the month as an angle",
     no_pine=_NO_SINE,
@@ -173,4 +192,6 @@ def month_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> fl
 @njit
 def month_cos_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Cosine of the month."""
-    return math.cos(2.0 * math.pi * (month_day(bar[5])[0] - 1.0) / 12.0)
+    if not _same_day(state, bar[5]):
+        state[1] = math.cos(2.0 * math.pi * (month_day(bar[5])[0] - 1.0) / 12.0)
+    return float(state[1])

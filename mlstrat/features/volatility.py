@@ -3,14 +3,11 @@
 import math
 
 from mlstrat.arrays import FloatArray, njit
+from mlstrat.features.moments import POWERS, powers_push, variance_of
 from mlstrat.features.registry import feature
 from mlstrat.features.window import (
-    RING,
     WINDOW,
-    ring_full,
-    ring_mean,
-    ring_push,
-    ring_variance,
+    part_of_step,
     sum_push,
     true_range,
 )
@@ -73,6 +70,14 @@ def garman_klass_step(state: FloatArray, bar: FloatArray, params: FloatArray) ->
     return math.sqrt(sum_push(state, 0, n, max(own, 0.0)) / n)
 
 
+@part_of_step
+def _drift_free(bar: FloatArray, move: float) -> float:
+    """Rogers and Satchell's variance of one bar, where `move` is its log return from open to close."""
+    above, below = math.log(bar[1] / bar[3]), math.log(bar[2] / bar[3])
+    # Rounding leaves about -1e-33 where the bar is all body.
+    return max(above * (above + move) + below * (below + move), 0.0)
+
+
 @feature(
     "rogers_satchell_{0}",
     "volatility",
@@ -89,9 +94,7 @@ def garman_klass_step(state: FloatArray, bar: FloatArray, params: FloatArray) ->
 def rogers_satchell_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Volatility from all four prices, with drift."""
     n = int(params[0])
-    above = math.log(bar[1] / bar[3]) * math.log(bar[1] / bar[0])
-    below = math.log(bar[2] / bar[3]) * math.log(bar[2] / bar[0])
-    return math.sqrt(sum_push(state, 0, n, above + below) / n)
+    return math.sqrt(sum_push(state, 0, n, _drift_free(bar, math.log(bar[3] / bar[0]))) / n)
 
 
 @feature(
@@ -99,7 +102,7 @@ def rogers_satchell_step(state: FloatArray, bar: FloatArray, params: FloatArray)
     "volatility",
     each=((20,),),
     inputs=("open", "high", "low", "close"),
-    state=lambda n: 1 + 2 * (n + RING) + n + WINDOW,
+    state=lambda n: 1 + 2 * (2 * n + POWERS) + n + WINDOW,
     lookback=lambda n: n + 1,
     unit="share a bar",
     source="Yang and Zhang 2000, eq. 10, k = 0.34 / (1.34 + (n + 1) / (n - 1))",
@@ -112,20 +115,68 @@ def yang_zhang_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> f
     if previous == 0.0:
         return math.nan
     n = int(params[0])
-    moves, inner = 1 + n + RING, 1 + 2 * (n + RING)
-    gap, move = math.log(bar[0] / previous), math.log(bar[3] / bar[0])
-    above = math.log(bar[1] / bar[3]) * math.log(bar[1] / bar[0])
-    below = math.log(bar[2] / bar[3]) * math.log(bar[2] / bar[0])
-    drift_free = sum_push(state, inner, n, above + below) / n
-    ring_push(state, 1, n, gap)
-    ring_push(state, moves, n, move)
-    if not ring_full(state, 1, n):
+    second, inner = 1 + 2 * n + POWERS, 1 + 2 * (2 * n + POWERS)
+    move = math.log(bar[3] / bar[0])
+    drift_free = sum_push(state, inner, n, _drift_free(bar, move)) / n
+    _, gap1, gap2, _, _ = powers_push(state, 1, n, 2, math.log(bar[0] / previous))
+    _, move1, move2, _, _ = powers_push(state, second, n, 2, move)
+    if math.isnan(gap1):
         return math.nan
     sample = n / (n - 1.0)
-    gaps = sample * ring_variance(state, 1, n, gap, ring_mean(state, 1, n, gap))
-    days = sample * ring_variance(state, moves, n, move, ring_mean(state, moves, n, move))
+    gaps, days = sample * variance_of(n, gap1, gap2), sample * variance_of(n, move1, move2)
     k = 0.34 / (1.34 + (n + 1.0) / (n - 1.0))
     return math.sqrt(gaps + k * days + (1.0 - k) * drift_free)
+
+
+@feature(
+    "realised_vol_{0}",
+    "volatility",
+    each=((20,), (50,), (100,)),
+    inputs=("close",),
+    state=lambda n: 1 + n + WINDOW,
+    lookback=lambda n: n + 1,
+    unit="share over n bars",
+    source="Andersen and Bollerslev 1998: square root of the sum of n squared log returns",
+    pine="math.sqrt(math.sum(math.pow(math.log(close / close[1]), 2), {0}))",
+)
+@njit
+def realised_vol_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """Realised volatility of a window."""
+    previous, state[0] = state[0], bar[3]
+    if previous == 0.0:
+        return math.nan
+    change = math.log(bar[3] / previous)
+    return math.sqrt(sum_push(state, 1, int(params[0]), change * change))
+
+
+@feature(
+    "vol_of_vol_{0}_{1}",
+    "volatility",
+    each=((10, 20), (20, 50)),
+    inputs=("close",),
+    state=lambda n, m: 1 + n + WINDOW + 2 * m + POWERS,
+    lookback=lambda n, m: n + m,
+    unit="share",
+    source="definition: population deviation over mean, in m bars, of the root mean square of n one-bar "
+    "returns; 0 where no price changed",
+    pine="ta.sma(math.sqrt(ta.sma(math.pow(close / close[1] - 1, 2), {0})), {1}) > 0 ? "
+    "ta.stdev(math.sqrt(ta.sma(math.pow(close / close[1] - 1, 2), {0})), {1})"
+    " / ta.sma(math.sqrt(ta.sma(math.pow(close / close[1] - 1, 2), {0})), {1}) : 0.0",
+)
+@njit
+def vol_of_vol_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
+    """Variation of the volatility."""
+    previous, state[0] = state[0], bar[3]
+    if previous == 0.0:
+        return math.nan
+    n, m = int(params[0]), int(params[1])
+    change = bar[3] / previous - 1.0
+    vol = math.sqrt(sum_push(state, 1, n, change * change) / n)
+    if math.isnan(vol):
+        return math.nan
+    pivot, s1, s2, _, _ = powers_push(state, 1 + n + WINDOW, m, 2, vol)
+    mean = pivot + s1 / m
+    return 0.0 if mean == 0.0 else math.sqrt(variance_of(m, s1, s2)) / mean
 
 
 @feature(

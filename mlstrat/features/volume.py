@@ -3,8 +3,9 @@
 import math
 
 from mlstrat.arrays import FloatArray, njit
+from mlstrat.features.moments import POWERS, powers_push, variance_of
 from mlstrat.features.registry import feature
-from mlstrat.features.window import RING, WINDOW, ring_full, ring_mean, ring_push, ring_variance, sum_push
+from mlstrat.features.window import RING, WINDOW, ring_full, ring_mean, ring_push, sum_push
 
 
 @feature(
@@ -31,7 +32,7 @@ def volume_ratio_step(state: FloatArray, bar: FloatArray, params: FloatArray) ->
     "volume",
     each=((20,), (50,)),
     inputs=("volume",),
-    state=lambda n: n + RING,
+    state=lambda n: 2 * n + POWERS,
     lookback=lambda n: n,
     unit="population deviations",
     source="definition: z-score of the volume in n bars; 0 where they are equal",
@@ -41,12 +42,11 @@ def volume_ratio_step(state: FloatArray, bar: FloatArray, params: FloatArray) ->
 def volume_z_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Z-score of the volume."""
     n = int(params[0])
-    ring_push(state, 0, n, bar[4])
-    if not ring_full(state, 0, n):
+    pivot, s1, s2, _, _ = powers_push(state, 0, n, 2, bar[4])
+    if math.isnan(s1):
         return math.nan
-    mean = ring_mean(state, 0, n, bar[4])
-    variance = ring_variance(state, 0, n, bar[4], mean)
-    return -mean / math.sqrt(variance) if variance > 0.0 else 0.0
+    variance = variance_of(n, s1, s2)
+    return (bar[4] - pivot - s1 / n) / math.sqrt(variance) if variance > 0.0 else 0.0
 
 
 @feature(

@@ -74,21 +74,6 @@ def ring_mean(state: FloatArray, at: int, n: int, pivot: float) -> float:
 
 
 @part_of_step
-def ring_variance(state: FloatArray, at: int, n: int, pivot: float, mean: float) -> float:
-    """Population variance of the ring's values, where `mean` is `ring_mean` with the same pivot."""
-    values = state[at + RING : at + RING + n]
-    even, odd = 0.0, 0.0
-    for i in range(n // 2):
-        one, two = values[2 * i] - pivot - mean, values[2 * i + 1] - pivot - mean
-        even += one * one
-        odd += two * two
-    if n % 2 == 1:
-        one = values[n - 1] - pivot - mean
-        even += one * one
-    return float((even + odd) / n)
-
-
-@part_of_step
 def sum_push(state: FloatArray, at: int, n: int, value: float) -> float:
     """Append a value and return the sum of the last n; NaN while there are fewer.
 
@@ -106,8 +91,10 @@ def sum_push(state: FloatArray, at: int, n: int, value: float) -> float:
         state[at + 1] = slot + 1.0
         return float(running + state[here + 1]) if state[at + 2] >= n else math.nan
     state[at + 1] = 0.0
-    for i in range(first + n - 2, first - 1, -1):
-        state[i] += state[i + 1]
+    total = 0.0
+    for i in range(first + n - 1, first - 1, -1):
+        total += state[i]
+        state[i] = total
     return float(running)
 
 
@@ -125,8 +112,10 @@ def max_push(state: FloatArray, at: int, n: int, value: float) -> float:
         state[at + 1] = slot + 1.0
         return float(max(running, state[here + 1])) if state[at + 2] >= n else math.nan
     state[at + 1] = 0.0
+    top = value
     for i in range(first + n - 2, first - 1, -1):
-        state[i] = max(state[i], state[i + 1])
+        top = max(top, state[i])
+        state[i] = top
     return float(running)
 
 

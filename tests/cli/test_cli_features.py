@@ -25,3 +25,30 @@ def test_an_unknown_family(mlstrat):
     result = mlstrat("features", "list", "--family", "astrology")
     assert result.exit_code == 2
     assert "use one of price" in result.stderr
+
+
+def test_build_writes_what_the_matrix_holds(mlstrat, tmp_path):
+    import pyarrow.parquet as pq
+
+    from mlstrat.data import samples
+    from mlstrat.features.matrix import build
+
+    out = tmp_path / "features.parquet"
+    result = mlstrat(
+        "features", "build", "sample:BTCUSDT_1h", "-o", str(out), "--names", "ret_1,rsi_14", "--chunk", "9000"
+    )
+    assert result.exit_code == 0
+    assert "2 features of" in result.stdout
+    assert "computing: 9,000 of" in result.stderr
+    expected = build(samples.load_bars("BTCUSDT_1h"), names=("ret_1", "rsi_14"))
+    stored = pq.read_table(out)
+    for name in ("ret_1", "rsi_14"):
+        assert stored[name].to_numpy().tobytes() == expected.column(name).tobytes()
+
+
+def test_build_refuses_an_unknown_feature(mlstrat, tmp_path):
+    out = tmp_path / "features.parquet"
+    result = mlstrat("features", "build", "sample:BTCUSDT_1h", "-o", str(out), "--names", "rsi14")
+    assert result.exit_code == 2
+    assert "the nearest is 'rsi_14'" in result.stderr
+    assert not out.exists()

@@ -40,6 +40,8 @@ NEUTRAL = {
     "volume_ratio_lag_3": 1,
     "vol_ratio_5_20": 1,
     "vol_ratio_20_100": 1,
+    "supertrend_10": 1,
+    "hurst_100": 0.5,
 }
 
 
@@ -146,6 +148,16 @@ def test_a_batch_in_pieces_equals_the_whole(name):
     for start in range(0, N, 37):
         program.advance(state, rows[start : start + 37], out[start : start + 37])
     assert out[:, 0].tobytes() == values(name, rows).tobytes()
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_give_the_same_bits(threads):
+    rows = smooth(2000)
+    program = compile_program(resolve(NAMES))
+    one, several = np.empty((2, len(rows), len(NAMES)))
+    program.advance(program.start(), rows, one)
+    program.advance(program.start(), rows, several, threads=threads)
+    assert several.tobytes() == one.tobytes()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -88,6 +88,17 @@ def mean_square(r, n):
     return over(r**2, n, np.mean)
 
 
+def kama(close, n):
+    out = pd.Series(np.nan, close.index)
+    level = close.iloc[n - 1]
+    for t in range(n, len(close)):
+        steps = np.abs(np.diff(close.iloc[t - n : t + 1]))
+        ratio = abs(close.iloc[t] - close.iloc[t - n]) / steps.sum()
+        alpha = (ratio * (2 / 3 - 2 / 31) + 2 / 31) ** 2
+        level = out.iloc[t] = alpha * close.iloc[t] + (1 - alpha) * level
+    return out
+
+
 def least_squares_r2(y):
     return np.corrcoef(y, np.arange(len(y)))[0, 1] ** 2
 
@@ -108,6 +119,14 @@ DEFINITIONS = {
     "upper_shadow": lambda f: (f.high - f[["open", "close"]].max(axis=1)) / (f.high - f.low),
     "lower_shadow": lambda f: (f[["open", "close"]].min(axis=1) - f.low) / (f.high - f.low),
     "close_position": lambda f: (f.close - f.low) / (f.high - f.low),
+    "high_to_open": lambda f: f.high / f.open - 1,
+    "low_to_open": lambda f: f.low / f.open - 1,
+    "high_to_close": lambda f: f.high / f.close - 1,
+    "low_to_close": lambda f: f.low / f.close - 1,
+    "log_ret_3": lambda f: np.log(f.close).diff(3),
+    "kama_20": lambda f: f.close / kama(f.close, 20) - 1,
+    "realised_vol_50": lambda f: np.sqrt(over(np.log(f.close).diff() ** 2, 50, np.sum)),
+    "vol_of_vol_10_20": lambda f: over(np.sqrt(mean_square(f.r, 10)), 20, stats.variation),
     "ret_5": lambda f: f.close.pct_change(5),
     "ret_lag_3": lambda f: f.r.shift(3),
     "range_lag_2": lambda f: ((f.high - f.low) / f.close).shift(2),

@@ -1,0 +1,138 @@
+"""Features of a file of bars, written as Parquet piece by piece: state carried over, memory bounded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlstrat.errors import RunFolderError
+from mlstrat.features.matrix import chosen
+from mlstrat.features.pieces import BarFile
+from mlstrat.features.program import compile_program
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `write` has made.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Columns of the file after `time`.
+    n_bars : int
+        Rows.
+    symbol, timeframe : str
+        Of the bars.
+    ready : int
+        Index of the first row in which every feature is finite.
+    """
+
+    names: tuple[str, ...]
+    n_bars: int
+    symbol: str
+    timeframe: str
+    ready: int
+
+
+def write(
+    file: BarFile,
+    path: Path,
+    names: Sequence[str] = (),
+    families: Sequence[str] = (),
+    threads: int = 2,
+    progress: Progress = lambda stage, done, total: None,
+) -> Written:
+    """Write the features of every bar of a file, the same bits as `build` on all of its bars.
+
+    The file is read twice: first every law of a bar is checked and it is found whether there is volume.
+
+    Parameters
+    ----------
+    file : BarFile
+        The bars; memory grows with `file.rows` and not with the file.
+    path : Path
+        The Parquet file to write: `time` (UTC, open time) and one float64 column a feature, NaN before its
+        lookback; a row group a piece. It appears whole or not at all.
+    names, families : sequence of str
+        What to compute, as for `resolve`; both empty = every model input.
+    threads : int
+        Threads that share the features; the bits are the same for any number.
+    progress : callable
+        Told the stage, the bars done and the bars in all (0 while that is not known).
+
+    Raises
+    ------
+    DataError
+        The bars cannot be used, or a volume feature was asked for and they have no volume.
+    NotEnoughBarsError
+        There are fewer bars than the largest lookback.
+    RunFolderError
+        The file cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    n_bars, has_volume, symbol, timeframe = 0, False, "", ""
+    for bars in file.pieces():
+        n_bars += len(bars)
+        has_volume = has_volume or bars.has_volume
+        symbol, timeframe = bars.symbol, str(bars.timeframe)
+        progress("checking", n_bars, 0)
+    features = chosen(symbol, n_bars, has_volume, names, families)
+    program = compile_program(features)
+    columns = tuple(f.name for f in features)
+    schema = pa.schema(
+        [("time", pa.timestamp("ns", "UTC")), *((name, pa.float64()) for name in columns)],
+        {"symbol": symbol, "timeframe": timeframe},
+    )
+    state, done = program.start(), 0
+    with _appearing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for bars in file.pieces():
+            values = np.empty((len(bars), len(columns)))
+            program.advance(state, bars.matrix, values, threads)
+            arrays = [pa.array(bars.time), *(pa.array(column) for column in values.T)]
+            arrays[0] = arrays[0].cast(schema.field("time").type)
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            done += len(bars)
+            progress("computing", done, n_bars)
+    return Written(columns, n_bars, symbol, timeframe, max(f.lookback for f in features) - 1)
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """Yield a temporary file beside `path` that takes its name when the block ends well."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunFolderError(
+            f"{path} cannot be written ({error.strerror or error}): free space or choose another folder."
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
