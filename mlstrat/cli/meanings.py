@@ -67,7 +67,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "execution.cash": "Starting equity, in quote currency.",
         "execution.slippage_ticks": "Ticks lost on market and stop fills.",
         "execution.gap_reserve": "Share of an order's value kept back, so that the next open can be paid.",
-        "breakers.max_drawdown": "A pause once cash is this share below its peak, which then starts afresh; 0 = off.",
+        "breakers.max_drawdown": "A pause when cash is this share below its peak, then afresh; 0 = off.",
         "breakers.max_daily_loss": "No entries once cash is this share below the day's start (UTC); 0 = off.",
         "breakers.max_losing_streak": "No entries after so many losing trades in a row; 0 = off.",
         "breakers.cooldown_bars": "Bars for which entries pause once a breaker opens.",
