@@ -119,7 +119,7 @@ def test_the_ensemble_is_fit_ensemble_on_its_purged_tail(data, resolved_after):
     time = np.datetime64("2024-01-01", "ns") + np.arange(1200) * hour
     sample = Sample(
         x, ret, (ret > 0).astype(float), time + resolved_after * hour, time, 0, np.arange(1200),
-        float(resolved_after), 0 * hour,
+        float(resolved_after), 0,
     )  # fmt: skip
     seeds = tuple(int(seed) for seed in np.random.SeedSequence(3).generate_state(3) >> 1)
     with threadpool_limits(1):
