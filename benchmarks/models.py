@@ -28,15 +28,8 @@ from mlstrat.config import ModelsConfig
 from mlstrat.data import samples
 from mlstrat.features.matrix import build
 from mlstrat.labels import horizon_labels
-from mlstrat.models.ensemble import (
-    PROB_UP,
-    EnsembleArrays,
-    Sample,
-    fit_ensemble,
-    predict_block,
-    predict_row,
-    start_state,
-)
+from mlstrat.models.ensemble import PROB_UP, EnsembleArrays, predict_block, predict_row, start_state
+from mlstrat.models.fitting import Sample, fit_ensemble
 from mlstrat.models.scores import base_rate_log_loss, bootstrap_mean, log_loss, log_losses
 from mlstrat.splits import purge
 

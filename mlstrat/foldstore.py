@@ -13,7 +13,8 @@ import numpy as np
 from mlstrat.arrays import FloatArray
 from mlstrat.errors import RunFolderError
 from mlstrat.files import new_folder, sha256_of, write_bytes, write_json
-from mlstrat.models.ensemble import Inner, from_tensors, to_tensors
+from mlstrat.models.ensemble import from_tensors, to_tensors
+from mlstrat.models.fitting import Inner
 from mlstrat.predictions import Window
 from mlstrat.signals.odds import Odds
 from mlstrat.window import FittedWindow

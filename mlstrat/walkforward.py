@@ -11,7 +11,8 @@ from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import ConfigError
 from mlstrat.foldstore import FoldStore
-from mlstrat.models.ensemble import FOREST, MAGNITUDE, MIN_ROWS, PROB_UP, fit_rows, rows_needed
+from mlstrat.models.ensemble import FOREST, MAGNITUDE, PROB_UP
+from mlstrat.models.fitting import MIN_ROWS, fit_rows, rows_needed
 from mlstrat.predictions import Predictions, TradeTerms
 from mlstrat.signals.decide import trade_terms
 from mlstrat.splits import Fold, Schedule, make_schedule

@@ -11,16 +11,8 @@ from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.features.matrix import FeatureMatrix
 from mlstrat.labels import SIDES, HorizonLabels, TradeOutcomes, horizon_labels, trade_outcomes
-from mlstrat.models.ensemble import (
-    PROB_UP,
-    EnsembleArrays,
-    Inner,
-    Sample,
-    ensemble_sha256,
-    fit_ensemble,
-    predict_row,
-    start_state,
-)
+from mlstrat.models.ensemble import PROB_UP, EnsembleArrays, ensemble_sha256, predict_row, start_state
+from mlstrat.models.fitting import Inner, Sample, fit_ensemble
 from mlstrat.predictions import Window
 from mlstrat.sentiment.align import SentimentSeries, check_mood
 from mlstrat.signals.blend import blend

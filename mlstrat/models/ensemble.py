@@ -1,7 +1,6 @@
-"""Three models, stacked into one calibrated probability; fitted once on a purged tail, then refitted.
+"""The fitted ensemble as arrays, and the compiled row function that predicts.
 
-After fitting, everything is arrays, and a compiled row function predicts. Batch is the loop over it,
-so that a bar gives the same bits whether it comes alone or among thousands.
+Batch is the loop over it, so that a bar gives the same bits whether it comes alone or among thousands.
 """
 
 from __future__ import annotations
@@ -9,26 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple, cast, get_type_hints
 
 import numpy as np
 
-from mlstrat.arrays import FloatArray, IntArray, TimeArray, njit
-from mlstrat.config import ModelsConfig
-from mlstrat.errors import NotEnoughBarsError
-from mlstrat.logistic import fit_slopes, logit
-from mlstrat.models.binning import bin_block, bin_row, fit_edges
-from mlstrat.models.boosting import fit_boosting
-from mlstrat.models.forest import fit_forest
-from mlstrat.models.lstm import Lstm, fit_lstm, lstm_inputs, lstm_step
+from mlstrat.arrays import FloatArray, njit
+from mlstrat.models.binning import bin_row
+from mlstrat.models.lstm import Lstm, lstm_step
 from mlstrat.models.trees import Trees, predict_trees
-from mlstrat.splits import purge
 
 # Columns of a prediction row.
 PROB_UP, MAGNITUDE, FOREST, BOOSTING, LSTM = range(5)
-CLIP_SD = 4.0  # returns are clipped at so many standard deviations before they are learned
-MIN_ROWS = 250  # fewest labels for either part of a training window
 
 
 class Models(NamedTuple):
@@ -60,195 +50,6 @@ class EnsembleArrays(NamedTuple):
 
     models: Models
     stack: Stack
-
-
-@dataclass(frozen=True, eq=False)
-class Inner:
-    """Out-of-sample predictions on the calibration tail of a training window.
-
-    Parameters
-    ----------
-    rows : (n_tail,) int64
-        Bars of the tail whose label was known at the cut.
-    block : (n_tail, 5) float64
-        Their predictions by the models fitted before the tail; each half of the tail is stacked by the
-        stack of the other half, so that nothing here was fitted on the row it speaks about.
-    stacked : (n_tail,) float64
-        Their probability by the stack of the whole tail: how the scores to come will be spread.
-    half : (n_tail,) int64
-        Which half a row lies in, 0 or 1; -1 for rows purged between the halves.
-    purged : int
-        Bars removed between the inner training part and the tail.
-    """
-
-    rows: IntArray
-    block: FloatArray
-    stacked: FloatArray
-    half: IntArray
-    purged: int
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """What one window's models learn from: whole-series arrays, and which rows may be used.
-
-    Parameters
-    ----------
-    x : (n_bars, n_features) float64
-        Features; finite from `first` on.
-    ret, up : (n_bars,) float64
-        Horizon labels.
-    resolved_at, close_time : (n_bars,) datetime64[ns]
-        When each label and each bar is known.
-    first : int
-        First bar of the window: the LSTM's state starts at zero here.
-    train : (n_train,) int64
-        Bars whose labels may be used.
-    overlap : float
-        Bars that one label spans.
-    embargo : int
-        Bars kept between the labels of the inner training part and the tail.
-    """
-
-    x: FloatArray
-    ret: FloatArray
-    up: FloatArray
-    resolved_at: TimeArray
-    close_time: TimeArray
-    first: int
-    train: IntArray
-    overlap: float
-    embargo: int
-
-
-def fit_ensemble(
-    sample: Sample,
-    config: ModelsConfig,
-    calibration_share: float,
-    seeds: tuple[int, int, int],
-    min_rows: int = MIN_ROWS,
-) -> tuple[EnsembleArrays, Inner]:
-    """Fit the ensemble of one window.
-
-    The models are fitted on the first part of the window and vote on its purged tail, where the stack is
-    fitted; then they are refitted on the whole window.
-
-    Parameters
-    ----------
-    sample : Sample
-        The window.
-    config : ModelsConfig
-        Sizes.
-    calibration_share : float
-        Share of the training rows in the tail.
-    seeds : tuple of three int
-        For forest, booster and LSTM.
-    min_rows : int
-        Fewest labels for either part, at least 1.
-
-    Raises
-    ------
-    NotEnoughBarsError
-        Either part has fewer than `min_rows` labels, the first one after its purge.
-    ModelError
-        The labels are all alike.
-    MissingExtraError
-        PyTorch is not installed.
-    """
-    early, tail = _split(sample, calibration_share, min_rows)
-    inner_models = _fit_models(sample, early, config, seeds)
-    last = int(tail[-1]) + 1
-    votes = _run(sample.x[sample.first : last], inner_models)[tail - sample.first]
-    stack = _fit_stack(votes, sample, tail)
-    inner = _inner(votes, stack, sample, tail, purged=int(tail[0]) - int(early[-1]) - 1)
-    return EnsembleArrays(_fit_models(sample, sample.train, config, seeds), stack), inner
-
-
-def _inner(votes: FloatArray, stack: Stack, sample: Sample, tail: IntArray, purged: int) -> Inner:
-    """Stack each half of the tail by what was fitted on the other half."""
-    first, second = tail[: len(tail) // 2], tail[len(tail) // 2 :]
-    kept = purge(first, sample.resolved_at, sample.close_time[max(int(second[0]) - sample.embargo, 0)])
-    half = np.where(np.isin(tail, kept), 0, np.where(np.isin(tail, second), 1, -1))
-    whole = _apply_stack(votes, stack)
-    block = whole.copy()
-    for own, other in ((0, 1), (1, 0)):
-        if (half == other).any():
-            fitted = _fit_stack(votes[half == other], sample, tail[half == other])
-            block[half == own] = _apply_stack(votes[half == own], fitted)
-    return Inner(tail, block, whole[:, PROB_UP].copy(), half, purged)
-
-
-def fit_rows(
-    train: IntArray,
-    resolved_at: TimeArray,
-    close_time: TimeArray,
-    embargo: int,
-    calibration_share: float,
-) -> tuple[IntArray, IntArray]:
-    """Split training rows into those before the calibration tail, purged, and the tail."""
-    begin = len(train) - int(len(train) * calibration_share)
-    early, tail = train[:begin], train[begin:]
-    if len(tail):
-        early = purge(early, resolved_at, close_time[max(int(tail[0]) - embargo, 0)])
-    return early, tail
-
-
-def _split(sample: Sample, calibration_share: float, min_rows: int) -> tuple[IntArray, IntArray]:
-    train = sample.train
-    early, tail = fit_rows(train, sample.resolved_at, sample.close_time, sample.embargo, calibration_share)
-    if min(len(early), len(tail)) < min_rows:
-        need = rows_needed(len(train) - len(tail) - len(early), calibration_share, min_rows)
-        raise NotEnoughBarsError(len(train), need, "A training window")
-    return early, tail
-
-
-def rows_needed(purged: int, calibration_share: float, min_rows: int = MIN_ROWS) -> int:
-    """Return how many training rows give both parts `min_rows`, with so many purged between them."""
-    return int(max(min_rows / calibration_share, (min_rows + purged) / (1 - calibration_share))) + 1
-
-
-def _fit_models(sample: Sample, rows: IntArray, config: ModelsConfig, seeds: tuple[int, int, int]) -> Models:
-    last = int(rows[-1]) + 1
-    edges = fit_edges(sample.x[rows], config.bins)
-    bins = bin_block(sample.x[sample.first : last], edges)
-    ret = sample.ret[rows]
-    unit = float(np.std(ret)) or 1.0
-    target = np.clip(ret / unit, -CLIP_SD, CLIP_SD)
-    forest, importances = fit_forest(bins[rows - sample.first], sample.up[rows], config, seeds[0])
-    boosting = fit_boosting(bins[rows - sample.first], target, config, seeds[1])
-    sequence_target = np.full(len(bins), np.nan)
-    sequence_target[rows - sample.first] = target
-    inputs, half = lstm_inputs(importances, edges, config)
-    lstm = fit_lstm(bins, sequence_target, inputs, half, config, seeds[2])
-    return Models(edges, forest, boosting, lstm, unit)
-
-
-def _fit_stack(votes: FloatArray, sample: Sample, tail: IntArray) -> Stack:
-    """Fit the stack on tail votes (n_tail, 3); the base rate of the whole window is the offset."""
-    from scipy.optimize import nnls
-
-    centre, spread = votes.mean(axis=0), votes.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    offset = float(logit(sample.up[sample.train].mean()))
-    slope = fit_slopes((votes - centre) / spread, sample.up[tail], offset, sample.overlap)
-    weights = np.zeros(3)
-    weights[1:] = np.minimum(nnls(votes[:, 1:], sample.ret[tail])[0], 1.0)
-    return Stack(offset, slope, centre, spread, weights)
-
-
-def _run(x: FloatArray, models: Models) -> FloatArray:
-    """Return the votes (n_rows, 3) of a sequence, the LSTM starting at zero."""
-    silent = Stack(0.0, np.zeros(3), np.zeros(3), np.ones(3), np.zeros(3))
-    block = predict_block(x, start_state(models), EnsembleArrays(models, silent))
-    return np.ascontiguousarray(block[:, FOREST:])
-
-
-def _apply_stack(votes: FloatArray, stack: Stack) -> FloatArray:
-    block = np.empty((len(votes), 5))
-    block[:, FOREST:] = votes
-    for row in block:
-        stack_row(row, stack)
-    return block
 
 
 def start_state(models: Models) -> FloatArray:

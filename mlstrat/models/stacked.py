@@ -17,21 +17,14 @@ from mlstrat.models.contract import (
     checked_returns,
     seed_of,
 )
-from mlstrat.models.ensemble import (
-    MAGNITUDE,
-    MIN_ROWS,
-    PROB_UP,
-    Sample,
-    fit_ensemble,
-    predict_block,
-    start_state,
-)
+from mlstrat.models.ensemble import MAGNITUDE, PROB_UP, predict_block, start_state
+from mlstrat.models.fitting import MIN_ROWS, Sample, fit_ensemble
 
 _USUAL = ModelsConfig()
 
 
 class EnsembleClassifier(BinaryClassifier):
-    """Forest, booster and LSTM, stacked and calibrated (`mlstrat.models.ensemble.fit_ensemble`).
+    """Forest, booster and LSTM, stacked and calibrated (`mlstrat.models.fitting.fit_ensemble`).
 
     Rows are consecutive in time, in `fit` and in prediction: never shuffle them. Prediction starts the
     LSTM's state at zero at its first row. For rows that follow the training rows, predict both together and

@@ -12,15 +12,14 @@ from mlstrat.logistic import PRIOR_SD, fit_slopes, logit, sigmoid
 from mlstrat.models.ensemble import (
     MAGNITUDE,
     PROB_UP,
-    Sample,
     ensemble_sha256,
-    fit_ensemble,
     from_tensors,
     predict_block,
     predict_row,
     start_state,
     to_tensors,
 )
+from mlstrat.models.fitting import Sample, fit_ensemble
 
 HOUR = np.timedelta64(3_600_000_000_000, "ns")
 SIZES = ModelsConfig(

@@ -15,12 +15,13 @@ from mlstrat.config import ModelsConfig
 from mlstrat.errors import ConfigError, MissingExtraError, ModelError, NotEnoughBarsError
 from mlstrat.models.binning import bin_block, fit_edges
 from mlstrat.models.boosting import fit_boosting
-from mlstrat.models.ensemble import Sample, ensemble_sha256, fit_ensemble, predict_block, start_state
+from mlstrat.models.ensemble import ensemble_sha256, predict_block, start_state
 from mlstrat.models.estimators import (
     BinnedBoostingRegressor,
     BinnedForestClassifier,
     StatefulLSTMRegressor,
 )
+from mlstrat.models.fitting import Sample, fit_ensemble
 from mlstrat.models.forest import fit_forest
 from mlstrat.models.lstm import fit_lstm, lstm_inputs
 from mlstrat.models.stacked import EnsembleClassifier
