@@ -51,8 +51,7 @@ def window_of(bars_wanted: int, features_wanted: int) -> tuple[Sample, np.ndarra
     first = begin - bars_wanted
     if first < matrix.ready:
         raise SystemExit(f"the sample has {known - matrix.ready} usable bars: give fewer --bars.")
-    delta = bars.timeframe.delta
-    cut = bars.close_time[begin] - EMBARGO * delta
+    cut = bars.close_time[begin - EMBARGO]
     sample = Sample(
         x=np.array(matrix.values[:, :features_wanted]),
         ret=labels.ret,
@@ -62,7 +61,7 @@ def window_of(bars_wanted: int, features_wanted: int) -> tuple[Sample, np.ndarra
         first=first,
         train=purge(np.arange(first, begin), labels.resolved_at, cut),
         overlap=float(HORIZON),
-        embargo=EMBARGO * delta,
+        embargo=EMBARGO,
     )
     return sample, np.arange(begin, known)
 

@@ -67,6 +67,7 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
     context = {
         "story": story,
         "bars": judged.bars,
+        "predicted": int(judged.predictions.known.sum()),
         "numbers": numbers,
         "span": (wording.day(judged.bars.close_time[0]), wording.day(judged.bars.close_time[-1])),
         "headline": tables.headline(numbers, judged.bars.bars_per_year),

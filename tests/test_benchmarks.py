@@ -1,0 +1,43 @@
+"""Every benchmark runs, small, and ends with one line of JSON; nothing here is timed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SMALL = {
+    "noise": (["--walks", "1", "--jobs", "1"], {"walks", "bars_with_position"}),
+    "parity": (["--quick"], {"parity"}),
+    "models": (
+        ["--bars", "2500", "--features", "10"],
+        {"window_vs_guide_recipe", "logloss_minus_base", "row_p50_us"},
+    ),
+    "features": (
+        ["--bars", "3000", "--large", "6000", "--stream", "12000", "--repeats", "1"],
+        {"vs_talib", "stream_p50_us"},
+    ),
+}
+
+
+def test_every_benchmark_is_covered():
+    assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_ends_with_its_figures(name):
+    options, keys = SMALL[name]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", *options], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    assert keys | {"command"} <= set(figures)
+    if name == "parity":
+        for row in figures["parity"]:
+            assert row["predictions_bit_identical"]
+            for counted in (row["precomputed"], row["retrained_inside"]):
+                alike, of, trades = counted.split()
+                assert (alike, of) == (trades, "of")
