@@ -22,7 +22,16 @@ from mlstrat.foldstore import FoldStore
 from mlstrat.pipeline import Run, Watcher, load_bars, load_panel, refuse_missing, require, run_panel
 from mlstrat.reports import page, tearsheet
 from mlstrat.reports.story import Story, Strict
-from mlstrat.runfolder import FOLDS, MANIFEST, Inputs, begin, inputs_of, state_of
+from mlstrat.runfolder import (
+    FOLDS,
+    MANIFEST,
+    Inputs,
+    begin,
+    inputs_of,
+    other_code,
+    set_aside,
+    state_of,
+)
 from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.decide import decide, risk_rules
 from mlstrat.signals.funnel import funnel_of
@@ -88,11 +97,15 @@ def backtest(
         watcher.note(warning)
     mood = mood_for(bars, config.sentiment)
     inputs = inputs_of(config, engine, bars, mood)
-    if state_of(folder, inputs, resume) == "complete":
+    state = state_of(folder, inputs, resume)
+    if state == "complete":
         return _finished(folder, reused=True)
     watcher.stage("computing features and labels (compiled once, then cached)")
     panel = load_panel(bars, mood, config)
     check_windows(panel, schedule_for(bars, panel.features.ready, config), config)
+    if state == "outdated":
+        why = "; ".join(other_code(folder, inputs))
+        watcher.note(f"{folder} was made otherwise ({why}): it is kept as {set_aside(folder)}.")
     make_folder(folder)
     with locked(folder):
         if state_of(folder, inputs, resume) == "complete":  # another process was quicker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import platform
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from mlstrat import __version__
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
-from mlstrat.files import drop_unfinished, sha256_of, write_json
+from mlstrat.files import drop_unfinished, locked, sha256_of, write_json
 from mlstrat.sentiment.align import SentimentSeries
 
 MANIFEST = "manifest.json"
@@ -66,13 +67,14 @@ def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
     -------
     str
         "complete" where this very run is there with all its files, "begun" where it was interrupted, "new"
-        where there is nothing yet, or a run that was interrupted before its first window.
+        where there is nothing yet, or a run that was interrupted before its first window, "outdated" where
+        other code or libraries made it (see `set_aside`).
 
     Raises
     ------
     RunFolderError
-        The folder holds another run (other settings, data, code or library versions) or other files, or
-        there is nothing to resume.
+        The folder holds a run of other settings or data, or other files; or there is nothing to resume, or
+        only something that other code or libraries began.
     """
     path = folder / MANIFEST
     if resume and not path.exists():
@@ -81,7 +83,12 @@ def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
         if not any((folder / FOLDS).glob("[0-9]*")):
             return "new"
         manifest = _read(path)
-        _refuse_another(folder, manifest["inputs"], inputs)
+        _refuse(folder, _other_settings(manifest["inputs"], inputs))
+        made_otherwise = other_code(folder, inputs)
+        if made_otherwise and resume:
+            _refuse(folder, made_otherwise)
+        if made_otherwise:
+            return "outdated"
         return "complete" if _is_whole(folder, manifest) else "begun"
     if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
         raise RunFolderError(f"{folder} holds files that are not a run's: choose an empty folder with --out.")
@@ -124,7 +131,42 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _refuse_another(folder: Path, there: Mapping[str, Any], now: Inputs) -> None:
+def other_code(folder: Path, now: Inputs) -> list[str]:
+    """Return which libraries and whether the code differ from those that made the folder."""
+    there = _read(folder / MANIFEST)["inputs"]
+    changed = [
+        f"{package} was {there['versions'].get(package)} and is {version}"
+        for package, version in now.versions.items()
+        if there["versions"].get(package) != version
+    ]
+    if there["code_sha256"] != now.code_sha256:
+        changed.append(f"the code was {there['code_sha256'][:8]} and is {now.code_sha256[:8]}")
+    return changed
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a run's folder, so that what it holds is kept, and return its new place.
+
+    Raises
+    ------
+    RunFolderError
+        Another process holds it, or it cannot be renamed.
+    """
+    with locked(folder):
+        pass
+    number = next(k for k in itertools.count(1) if not folder.with_name(f"{folder.name}.{k}").exists())
+    place = folder.with_name(f"{folder.name}.{number}")
+    try:
+        folder.rename(place)
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder} cannot be renamed to {place.name} ({error.strerror or error}): "
+            "choose another with --out."
+        ) from error
+    return place
+
+
+def _other_settings(there: Mapping[str, Any], now: Inputs) -> list[str]:
     old, new = dict(_flat(there["config"])), dict(_flat(json.loads(json.dumps(now.config))))
     changed = [
         f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
@@ -137,13 +179,10 @@ def _refuse_another(folder: Path, there: Mapping[str, Any], now: Inputs) -> None
         changed.append("the bars or the instrument's facts changed")
     if there["sentiment_sha256"] != now.sentiment_sha256:
         changed.append("the headlines or their scores changed")
-    changed += [
-        f"{package} was {there['versions'].get(package)} and is {version}"
-        for package, version in now.versions.items()
-        if there["versions"].get(package) != version
-    ]
-    if there["code_sha256"] != now.code_sha256:
-        changed.append(f"the code was {there['code_sha256'][:8]} and is {now.code_sha256[:8]}")
+    return changed
+
+
+def _refuse(folder: Path, changed: list[str]) -> None:
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise RunFolderError(

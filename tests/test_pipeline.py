@@ -1,6 +1,7 @@
 """A run folder: what it holds, when it is taken as it is, and when it is refused."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -158,12 +159,22 @@ def test_another_engine_is_another_run(finished, config):
         ("versions", {"numpy": "9.9"}, r"numpy was [0-9.]+ and is 9\.9"),
     ],
 )
-def test_a_run_of_other_code_or_libraries_is_refused_by_name(
-    finished, config, monkeypatch, name, value, named
+def test_a_run_of_other_code_or_libraries_is_kept_and_made_anew(
+    config, tmp_path, monkeypatch, name, value, named
 ):
+    folder, log = tmp_path / "run", Log()
+    backtest(config, folder, engine="kernel")
+    before = (folder / "manifest.json").read_bytes()
     monkeypatch.setattr(f"mlstrat.runfolder.{name}", lambda: value)
     with pytest.raises(RunFolderError, match=rf"holds another run \({named}.* or delete this one"):
-        backtest(config, finished[0].folder)
+        backtest(config, folder, engine="kernel", resume=True)
+    assert not backtest(config, folder, engine="kernel", watcher=log).reused
+    assert any(
+        re.search(rf"run was made otherwise \({named}\): it is kept as .*run\.1\.", note)
+        for note in log.notes
+    )
+    assert (tmp_path / "run.1" / "manifest.json").read_bytes() == before
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 def test_a_run_that_never_finished_a_window_does_not_bind_the_folder(config, tmp_path):
