@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -223,11 +222,6 @@ class RunConfig(_Section):
         """Return the settings that can change a result: not the name, the jobs, nor where files lie."""
         elsewhere = {"data": {"bars"}, "sentiment": {"source"}}
         return self.model_dump(mode="json", exclude={"name": True, "jobs": True, **elsewhere})
-
-    @property
-    def sha256(self) -> str:
-        """Hash of everything in the configuration that can change a result."""
-        return hashlib.sha256(json.dumps(self.result_content(), sort_keys=True).encode()).hexdigest()
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:

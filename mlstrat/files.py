@@ -16,8 +16,9 @@ from typing import Any
 from mlstrat.errors import RunFolderError
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it is either the old one or the whole new one: tmp, fsync, rename.
+@contextlib.contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """Yield a temporary file that takes the name of `path`, whole and synced, when the block ends well.
 
     Raises
     ------
@@ -26,21 +27,27 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        temporary = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o644)
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise RunFolderError(
             f"{path} cannot be written ({error.strerror or error}): free space or choose another folder."
         ) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is either the old one or the whole new one (see `appearing`)."""
+    with appearing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -49,9 +49,5 @@ class Timeframe:
         """Bars in 365.25 days of a market that never closes."""
         return 365.25 * 86_400 / self.seconds
 
-    def bars_in(self, days: float) -> int:
-        """Bars in so many days of a market that never closes."""
-        return round(days * 86_400 / self.seconds)
-
     def __str__(self) -> str:
         return self.text

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mlstrat.errors import RunFolderError
 from mlstrat.features.matrix import chosen
 from mlstrat.features.pieces import BarFile
 from mlstrat.features.program import compile_program
+from mlstrat.files import appearing
 
 Progress = Callable[[str, int, int], None]
 
@@ -94,7 +91,7 @@ def write(
         {"symbol": symbol, "timeframe": timeframe},
     )
     state, done = program.start(), 0
-    with _appearing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    with appearing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         for bars in file.pieces():
             values = np.empty((len(bars), len(columns)))
             program.advance(state, bars.matrix, values, threads)
@@ -104,35 +101,3 @@ def write(
             done += len(bars)
             progress("computing", done, n_bars)
     return Written(columns, n_bars, symbol, timeframe, max(f.lookback for f in features) - 1)
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside `path` that takes its name when the block ends well."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-            _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunFolderError(
-            f"{path} cannot be written ({error.strerror or error}): free space or choose another folder."
-        ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

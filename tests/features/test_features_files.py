@@ -12,7 +12,6 @@ from mlstrat.data.bars import RowError
 from mlstrat.data.sources import read_bars
 from mlstrat.data.synthetic import random_walk
 from mlstrat.errors import DataError, NotEnoughBarsError, RunFolderError
-from mlstrat.features import files
 from mlstrat.features.files import write
 from mlstrat.features.matrix import build
 from mlstrat.features.pieces import BarFile
@@ -165,7 +164,7 @@ def test_an_interrupted_write_leaves_the_old_file(frame, tmp_path, monkeypatch):
     def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr("mlstrat.files.os.fsync", full)
     with pytest.raises(RunFolderError, match=r"cannot be written \(No space left on device\): free space"):
         write(BarFile(str(source), 300), out, ("ret_1",))
     assert out.read_bytes() == b"old"

@@ -11,7 +11,7 @@ from mlstrat.arrays import FloatArray
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.engines.on_backtrader.advisor import NO_TRADE, Advice
-from mlstrat.features.matrix import build
+from mlstrat.features.matrix import chosen
 from mlstrat.online import OnlineWalkForward
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
@@ -76,9 +76,12 @@ class RetrainingAdvisor:
 def retraining_advisor(bars: Bars, mood: SentimentSeries, config: RunConfig) -> RetrainingAdvisor:
     """Return an advisor for the run of `config` on these bars.
 
-    Of the bars only the times are used beforehand, to lay the schedule, and the feature names, to learn
-    which lookbacks they have.
+    Of the bars only the times are used beforehand, to lay the schedule, and whether there is any volume, to
+    know which features there are.
     """
-    features = build(bars, config.features.names, config.features.families)
-    schedule = schedule_for(bars, features.ready, config)
-    return RetrainingAdvisor(features.names, features.lookback, schedule, config, bars, mood)
+    asked = config.features
+    features = chosen(bars.symbol, len(bars), bars.has_volume, asked.names, asked.families)
+    names = tuple(feature.name for feature in features)
+    lookback = np.array([feature.lookback for feature in features], np.int64)
+    schedule = schedule_for(bars, int(lookback.max()) - 1, config)
+    return RetrainingAdvisor(names, lookback, schedule, config, bars, mood)
