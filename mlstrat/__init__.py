@@ -14,6 +14,7 @@ _PUBLIC = {
     "Instrument": "mlstrat.data.instrument",
     "Timeframe": "mlstrat.data.timeframe",
     "read_bars": "mlstrat.data.sources",
+    "feature": "mlstrat.features.registry",
     "RunConfig": "mlstrat.config",
     "load_config": "mlstrat.config",
     "MlstratError": "mlstrat.errors",
@@ -23,6 +24,9 @@ _PUBLIC = {
     "Predictions": "mlstrat.predictions",
     "simulate": "mlstrat.execution.kernel",
     "run": "mlstrat.pipeline",
+    "feature_importance": "mlstrat.importance",
+    "get_feature_importance_analysis": "mlstrat.importance",
+    "FeatureEngineering": "mlstrat.guide",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -19,19 +19,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def njit(function: Callable[P, R], inline: bool = False) -> Callable[P, R]:
+def njit(function: Callable[P, R], inline: bool = False, also: str = "") -> Callable[P, R]:
     """Compile with numba: cached on disk, IEEE division, and never a reordered sum.
 
     `fastmath` stays off, so that batch and one-bar-at-a-time give the same bits. `inline` makes LLVM put the
     function into its callers. Numba renews a cached function only when the file that defines it changes,
-    though code of other files is compiled into it; here it is renewed when any compiled file changes.
+    though code of other files is compiled into it; here it is renewed when any compiled file changes, or
+    the file `also`, which lies outside this package.
     """
     import numba
 
     compiled: Any = numba.njit(
         cache=True, error_model="numpy", fastmath=False, nogil=True, forceinline=inline
     )(function)
-    compiled._cache._cache_file._source_stamp = _source_stamp()
+    compiled._cache._cache_file._source_stamp = _source_stamp() + (_hash_of(also) if also else "")
     return compiled  # type: ignore[no-any-return]
 
 
@@ -44,6 +45,10 @@ def _source_stamp() -> str:
         if b"njit" in content or b"@feature" in content:
             digest.update(content)
     return digest.hexdigest()
+
+
+def _hash_of(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

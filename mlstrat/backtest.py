@@ -11,15 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlstrat import foldcache
 from mlstrat.arrays import FloatArray
 from mlstrat.config import RunConfig
 from mlstrat.data import quality
 from mlstrat.data.bars import Bars
+from mlstrat.errors import RunFolderError
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Result
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
+from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
-from mlstrat.pipeline import Run, Watcher, load_bars, load_panel, refuse_missing, require, run_panel
+from mlstrat.pipeline import (
+    Run,
+    Watcher,
+    load_bars,
+    load_others,
+    load_panel,
+    refuse_missing,
+    require,
+    run_panel,
+)
+from mlstrat.purged import Split, ledger
 from mlstrat.reports import page, tearsheet
 from mlstrat.reports.story import Story, Strict
 from mlstrat.runfolder import (
@@ -30,13 +43,14 @@ from mlstrat.runfolder import (
     inputs_of,
     other_code,
     set_aside,
+    sources_of,
     state_of,
 )
 from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.decide import decide, risk_rules
 from mlstrat.signals.funnel import funnel_of
 from mlstrat.signals.stopper import stopper
-from mlstrat.walkforward import check_windows, schedule_for
+from mlstrat.walkforward import Fits, check_windows, schedule_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,11 +75,14 @@ def backtest(
     engine: str = "backtrader",
     resume: bool = False,
     watcher: Watcher | None = None,
+    use_cache: bool = True,
+    fits: Fits | None = None,
 ) -> Finished:
     """Run a configuration into a folder, going on where an interrupted run of the same inputs stopped.
 
     The folder receives report.html, quantstats.html, metrics.json, predictions.parquet,
-    decisions.parquet, trades.csv, manifest.json and the fitted windows.
+    decisions.parquet, trades.csv, purged.csv, manifest.json and the fitted windows. Beside it lies the cache
+    of fitted models that the runs there share.
 
     Parameters
     ----------
@@ -79,6 +96,10 @@ def backtest(
         Refuse to begin anew.
     watcher : Watcher, optional
         Told what goes on.
+    use_cache : bool
+        Whether models are taken from the cache and put there.
+    fits : callable, optional
+        Fits models elsewhere than in processes of this machine, such as `mlstrat.cluster.OnCluster`.
 
     Raises
     ------
@@ -95,13 +116,13 @@ def backtest(
     warning = quality.check(bars).training_warning(config.splits.training_days)
     if warning:
         watcher.note(warning)
-    mood = mood_for(bars, config.sentiment)
-    inputs = inputs_of(config, engine, bars, mood)
+    mood, others = mood_for(bars, config.sentiment), load_others(config)
+    inputs = inputs_of(config, engine, bars, mood, others)
     state = state_of(folder, inputs, resume)
     if state == "complete":
         return _finished(folder, reused=True)
     watcher.stage("computing features and labels (compiled once, then cached)")
-    panel = load_panel(bars, mood, config)
+    panel = load_panel(bars, mood, config, others)
     check_windows(panel, schedule_for(bars, panel.features.ready, config), config)
     if state == "outdated":
         why = "; ".join(other_code(folder, inputs))
@@ -112,23 +133,35 @@ def backtest(
             return _finished(folder, reused=True)
         manifest = begin(folder, inputs)
         store = FoldStore(folder / FOLDS, inputs.key)
-        made = run_panel(panel, config, engine=engine, store=store, watcher=watcher)
+        cache = _cache_beside(folder, watcher) if use_cache else None
+        made = run_panel(panel, config, engine=engine, store=store, watcher=watcher, cache=cache, fits=fits)
         watcher.stage("writing the report")
         _write(folder, made, manifest, inputs)
     return _finished(folder, reused=False)
 
 
+def _cache_beside(folder: Path, watcher: Watcher) -> FoldCache | None:
+    place = folder.absolute().parent / foldcache.FOLDER
+    try:
+        make_folder(place)
+    except RunFolderError as error:
+        watcher.note(f"fitted models are not kept for other runs: {error}")
+        return None
+    return FoldCache(place)
+
+
 def _write(folder: Path, made: Run, manifest: dict[str, Any], inputs: Inputs) -> None:
-    predictions, decisions = made.predictions.frame(), made.decisions.frame()
-    trades = made.result.trades_frame().to_csv(index=False, date_format="%Y-%m-%d %H:%M:%S%z").encode()
+    predictions, decisions, trades = made.predictions.frame(), made.decisions.frame(), trades_csv(made)
     write_bytes(folder / "predictions.parquet", _parquet(predictions))
     write_bytes(folder / "decisions.parquet", _parquet(decisions))
     write_bytes(folder / "trades.csv", trades)
+    write_bytes(folder / "purged.csv", _purged_csv(made))
     bars = made.panel.bars
     manifest = {
         **{name: value for name, value in manifest.items() if name != "state"},
         "key": inputs.key,
         "config": made.config.model_dump(mode="json"),
+        "sources": sources_of(made.config),
         "instrument": {**asdict(bars.instrument), "bars_per_year_used": bars.bars_per_year},
         "windows": [window.model_sha256 for window in made.predictions.windows],
         "predictions_sha256": _digest(predictions),
@@ -141,6 +174,17 @@ def _write(folder: Path, made: Run, manifest: dict[str, Any], inputs: Inputs) ->
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
     outputs = {path.name: sha256_of(path) for path in files if path.name != MANIFEST}
     write_json(folder / MANIFEST, {**manifest, "state": "complete", "outputs": outputs})
+
+
+def trades_csv(made: Run) -> bytes:
+    """Return a run's trades as the content of trades.csv."""
+    frame = made.result.trades_frame()
+    return bytes(frame.to_csv(index=False, date_format="%Y-%m-%d %H:%M:%S%z").encode())
+
+
+def _purged_csv(made: Run) -> bytes:
+    rows = [Split._fields, *ledger(made.panel, made.schedule, made.config)]
+    return "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
 
 
 def _story(made: Run, manifest: dict[str, Any]) -> Story:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from mlstrat.config_own import OwnModel, refuse_names
 from mlstrat.config_sentences import sentences
 from mlstrat.errors import ConfigError
 
@@ -67,6 +68,7 @@ class InstrumentConfig(_Section):
     currency: str | None = None
     sessions_per_year: Annotated[float, Field(ge=0, le=366)] | None = None
     session_hours: Annotated[float, Field(gt=0, le=24)] | None = None
+    calendar: str | None = None
 
 
 class FeaturesConfig(_Section):
@@ -74,6 +76,9 @@ class FeaturesConfig(_Section):
 
     names: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    select: Annotated[int, Field(ge=0)] = 0
+    select_by: Literal["importance", "cluster"] = "importance"
 
 
 class LabelsConfig(_Section):
@@ -87,7 +92,7 @@ class SplitsConfig(_Section):
 
     scheme: Literal["rolling", "expanding"] = "rolling"
     training_days: Annotated[int, Field(ge=10, le=10_000)] = 365
-    retrain: Literal["week", "month", "quarter", "year"] = "quarter"
+    retrain: Literal["week", "month", "quarter", "year"] | Annotated[int, Field(ge=1)] = "quarter"
     start: Date | None = None
     max_windows: Annotated[int, Field(ge=1)] | None = None
     embargo_bars: Annotated[int, Field(ge=0)] = 5
@@ -97,8 +102,14 @@ class SplitsConfig(_Section):
 class ModelsConfig(_Section):
     """Sizes of the three models; a profile fills what is not given."""
 
+    # Any other table, `[models.NAME]`, is a model of the user's own.
+    model_config = ConfigDict(extra="allow")
+    extra_kind: ClassVar[type[BaseModel]] = OwnModel
+    __pydantic_extra__: dict[str, OwnModel] = Field(init=False)
+
     profile: Literal["full", "pine"] = "full"
     bins: Annotated[int, Field(ge=2, le=63)] = 63
+    half_life_days: Annotated[float, Field(ge=0, le=100_000)] = 0.0
     rf_n_estimators: Annotated[int, Field(ge=1, le=2000)] = 200
     rf_max_depth: Annotated[int, Field(ge=1, le=20)] = 8
     rf_min_samples_leaf: Annotated[int, Field(ge=1)] = 20
@@ -107,7 +118,7 @@ class ModelsConfig(_Section):
     gb_max_leaves: Annotated[int, Field(ge=2, le=255)] = 15
     gb_learning_rate: Share = 0.05
     lstm_units: Annotated[int, Field(ge=1, le=256)] = 32
-    lstm_inputs: Annotated[int, Field(ge=1)] | None = None
+    lstm_inputs: Annotated[int, Field(ge=1)] = 32
     lstm_epochs: Annotated[int, Field(ge=1, le=1000)] = 10
     lstm_learning_rate: Share = 0.005
 
@@ -117,6 +128,16 @@ class ModelsConfig(_Section):
         if isinstance(given, Mapping) and given.get("profile") == "pine":
             return {**PINE_PROFILE, **given}
         return given
+
+    @model_validator(mode="after")
+    def _own_have_names(self) -> ModelsConfig:
+        refuse_names(self.own)
+        return self
+
+    @property
+    def own(self) -> dict[str, OwnModel]:
+        """The user's own models by name, in the order of their names."""
+        return dict(sorted((self.__pydantic_extra__ or {}).items()))
 
 
 # Sized so that twelve windows fit one Pine script: about 3,000 characters of model a window.
@@ -198,6 +219,7 @@ class RunConfig(_Section):
     name: str = "run"
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 7
     jobs: Annotated[int, Field(ge=1, le=256)] = 2
+    plugins: tuple[str, ...] = ()
     data: DataConfig = DataConfig()
     instrument: InstrumentConfig = InstrumentConfig()
     features: FeaturesConfig = FeaturesConfig()
@@ -220,8 +242,9 @@ class RunConfig(_Section):
 
     def result_content(self) -> dict[str, Any]:
         """Return the settings that can change a result: not the name, the jobs, nor where files lie."""
-        elsewhere = {"data": {"bars"}, "sentiment": {"source"}}
-        return self.model_dump(mode="json", exclude={"name": True, "jobs": True, **elsewhere})
+        elsewhere = {"data": {"bars"}, "features": {"context"}, "sentiment": {"source"}}
+        never = {"name": True, "jobs": True, "plugins": True}
+        return self.model_dump(mode="json", exclude={**never, **elsewhere})
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
@@ -296,13 +319,14 @@ def _plain(content: Any) -> Any:
 
 
 def _anchored(config: RunConfig, folder: Path) -> RunConfig:
-    data, sentiment = config.data, config.sentiment
-    bars = _resolve(data.bars, folder)
-    source = _resolve(sentiment.source, folder)
+    data, features, sentiment = config.data, config.features, config.sentiment
+    context = tuple(_resolve(text, folder) for text in features.context)
     return config.model_copy(
         update={
-            "data": data.model_copy(update={"bars": bars}),
-            "sentiment": sentiment.model_copy(update={"source": source}),
+            "plugins": tuple(_resolve(text, folder) for text in config.plugins),
+            "data": data.model_copy(update={"bars": _resolve(data.bars, folder)}),
+            "features": features.model_copy(update={"context": context}),
+            "sentiment": sentiment.model_copy(update={"source": _resolve(sentiment.source, folder)}),
         }
     )
 

@@ -25,7 +25,7 @@ def sentences(origin: str, details: Iterable[Any], model: Any) -> list[str]:
     found: list[str] = []
     for detail in details:
         path = [str(part) for part in detail["loc"] if str(part) not in _UNION_TAGS]
-        if detail["type"] == "extra_forbidden":
+        if detail["type"] == "extra_forbidden" or _stray(detail, model):
             found.append(_unknown(origin, path, model))
             continue
         given = json.dumps(detail["input"], default=str)
@@ -57,6 +57,8 @@ def _allowed(detail: Any) -> str:
             return "a number"
         case "int_type" | "int_from_float":
             return "a whole number"
+        case "missing":
+            return "it a value, because it has no default"
         case "finite_number":
             return "a finite number"
         case "string_type":
@@ -73,5 +75,14 @@ def _allowed(detail: Any) -> str:
 
 def _keys(path: list[str], model: Any) -> list[str]:
     for part in path:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields)
+        known = model.model_fields
+        model = known[part].annotation if part in known else model.extra_kind
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _stray(detail: Any, model: Any) -> bool:
+    """Return whether a key of a section that takes tables of any name is none, so that it is a slip."""
+    section, *key = (str(part) for part in detail["loc"])
+    known = model.model_fields.get(section)
+    fields = getattr(known.annotation, "model_fields", {}) if known else {}
+    return detail["type"] in ("model_type", "model_attributes_type") and len(key) == 1 and key[0] not in fields

@@ -34,6 +34,14 @@ class DataError(MlstratError):
     exit_code = 3
 
 
+class DownloadError(DataError):
+    """A source of bars that cannot be reached, refuses or goes on failing; what was fetched is kept."""
+
+
+class FeatureLeakError(DataError):
+    """A feature whose value at a bar depends on later bars."""
+
+
 class NotEnoughBarsError(DataError):
     """Fewer bars than a step needs.
 
@@ -57,6 +65,16 @@ class RunFolderError(MlstratError):
     """An output folder that cannot be written, is locked, or holds another run (exit code 4)."""
 
     exit_code = 4
+
+
+class ReproductionError(MlstratError):
+    """A past run that cannot be made again, or that came out differently (exit code 7)."""
+
+    exit_code = 7
+
+
+class ClusterError(MlstratError):
+    """A cluster that cannot be reached or used, or whose workers differ from this process."""
 
 
 class MissingExtraError(MlstratError):

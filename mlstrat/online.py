@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
+from mlstrat.data.calendars import close_times
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.features.matrix import FeatureMatrix
@@ -18,7 +20,7 @@ from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.signals.decide import Forecast, trade_terms
 from mlstrat.splits import Schedule
-from mlstrat.walkforward import ATR_FEATURE, fit_and_forecast, predictions_of, until
+from mlstrat.walkforward import ATR_FEATURE, predictions_of, until
 from mlstrat.window import (
     FORECAST_COLUMNS,
     SCORE,
@@ -27,6 +29,7 @@ from mlstrat.window import (
     WIN_LONG,
     WIN_SHORT,
     FittedWindow,
+    fit_window,
     forecast_block,
     make_panel,
     state_before,
@@ -56,6 +59,8 @@ class OnlineWalkForward:
         Of the bars to come.
     mood : SentimentSeries
         Sentiment by bar, aligned with the bars to come; only rows up to the current bar are read.
+    others : sequence of Bars
+        Bars of other symbols; only those closed by the close of the current bar are read.
     """
 
     def __init__(
@@ -67,9 +72,10 @@ class OnlineWalkForward:
         timeframe: Timeframe,
         instrument: Instrument,
         mood: SentimentSeries,
+        others: Sequence[Bars] = (),
     ) -> None:
         self._names, self._lookback = names, lookback
-        self._stream = FeatureStream((*names, ATR_FEATURE))
+        self._stream = FeatureStream((*names, ATR_FEATURE), timeframe=timeframe, others=others)
         self._schedule, self._config, self._mood = schedule, config, mood
         self._timeframe, self._instrument = timeframe, instrument
         self._rows = np.empty((_FIRST_CAPACITY, 6))
@@ -97,8 +103,7 @@ class OnlineWalkForward:
         """
         t = self._append(row)
         atr_px = float(self._values[t, -1])
-        close_time = np.datetime64(int(row[5]) + self._timeframe.seconds, "s").astype("datetime64[ns]")
-        window = self._schedule.window_at(close_time)
+        window = self._schedule.window_at(self._close_time(t))
         self._table[t], self._of_fold[t] = np.nan, window
         if window < 0:
             return None, atr_px
@@ -120,6 +125,10 @@ class OnlineWalkForward:
     def _times(self) -> Any:
         return self._rows[: self._n, 5].astype(np.int64).astype("datetime64[s]").astype("datetime64[ns]")
 
+    def _close_time(self, t: int) -> np.datetime64:
+        opened = self._rows[t : t + 1, 5].astype("datetime64[s]").astype("datetime64[ns]")
+        return np.datetime64(close_times(opened, self._timeframe, self._instrument.calendar)[0])
+
     def _append(self, row: FloatArray) -> int:
         t = self._n
         if t == len(self._rows):
@@ -127,7 +136,7 @@ class OnlineWalkForward:
                 array = getattr(self, name)
                 setattr(self, name, np.concatenate([array, np.empty_like(array)]))
         self._rows[t] = row
-        self._values[t] = self._stream.update(self._rows[t])
+        self._values[t] = self._stream.update(self._rows[t], self._close_time(t).astype(np.int64) / 1e9)
         self._n = t + 1
         return t
 
@@ -148,7 +157,7 @@ class OnlineWalkForward:
         features = FeatureMatrix(self._names, x, self._lookback)
         panel = make_panel(bars, features, values[:, -1].copy(), self._mood.head(self._n), self._config)
         fold = self._schedule.fold(window, bars.close_time, panel.labels.resolved_at, features.ready)
-        _, fitted, _ = fit_and_forecast(panel, fold, until(self._schedule, window), self._config)
+        fitted = fit_window(panel, fold, until(self._schedule, window), self._config)
         self._windows[window] = fitted
         self._state = state_before(x, fold, fitted)
 

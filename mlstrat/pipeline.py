@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,16 +14,19 @@ from mlstrat.data.sources import read_bars
 from mlstrat.errors import ConfigError, MissingExtraError
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Decisions, Result
+from mlstrat.features.choose import refuse_unfit_inputs
 from mlstrat.features.matrix import build
 from mlstrat.features.registry import resolve
+from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
+from mlstrat.plugins import load_plugins
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.decide import decide, risk_rules
 from mlstrat.signals.funnel import Funnel, funnel_of
 from mlstrat.splits import Schedule
-from mlstrat.walkforward import ATR_FEATURE, check_windows, schedule_for, walk_forward
+from mlstrat.walkforward import ATR_FEATURE, Fits, check_windows, schedule_for, walk_forward
 from mlstrat.window import Panel, make_panel
 
 if TYPE_CHECKING:
@@ -47,8 +50,8 @@ class Watcher:
     def note(self, text: str) -> None:
         """Say what the user should know before the run goes on."""
 
-    def windows(self, done: int, total: int) -> None:
-        """Report the windows fitted so far."""
+    def windows(self, done: int, total: int, cached: int = 0) -> None:
+        """Report the windows done so far, and for how many of them the models came from the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +100,14 @@ def load_bars(config: RunConfig, source: pd.DataFrame | str | Path | None = None
     )
 
 
-def load_panel(bars: Bars, mood: SentimentSeries, config: RunConfig) -> Panel:
+def load_others(config: RunConfig) -> tuple[Bars, ...]:
+    """Read the bars of the other symbols that the run's features may look at."""
+    return tuple(read_bars(source, tz=config.data.tz) for source in config.features.context)
+
+
+def load_panel(bars: Bars, mood: SentimentSeries, config: RunConfig, others: Sequence[Bars] = ()) -> Panel:
     """Compute features and labels of the bars."""
-    features = build(bars, config.features.names, config.features.families)
+    features = build(bars, config.features.names, config.features.families, others=others)
     atr_px = build(bars, [ATR_FEATURE]).column(ATR_FEATURE).copy()
     return make_panel(bars, features, atr_px, mood, config)
 
@@ -112,6 +120,8 @@ def run(
     store: FoldStore | None = None,
     watcher: Watcher | None = None,
     mood: SentimentSeries | None = None,
+    cache: FoldCache | None = None,
+    fits: Fits | None = None,
 ) -> Run:
     """Run a configuration in memory: bars to result, nothing written.
 
@@ -130,6 +140,10 @@ def run(
         Told what goes on.
     mood : SentimentSeries, optional
         Instead of the headlines the configuration names; aligned with `bars`.
+    cache : FoldCache, optional
+        Keeps fitted models for other runs.
+    fits : callable, optional
+        Fits models elsewhere than in processes of this machine, such as `mlstrat.cluster.OnCluster`.
 
     Raises
     ------
@@ -144,8 +158,8 @@ def run(
         watcher.stage("scoring headlines")
         mood = mood_for(bars, config.sentiment)
     watcher.stage("computing features and labels (compiled once, then cached)")
-    panel = load_panel(bars, mood, config)
-    return run_panel(panel, config, engine=engine, store=store, watcher=watcher)
+    panel = load_panel(bars, mood, config, load_others(config))
+    return run_panel(panel, config, engine=engine, store=store, watcher=watcher, cache=cache, fits=fits)
 
 
 def run_panel(
@@ -155,13 +169,15 @@ def run_panel(
     engine: str = "kernel",
     store: FoldStore | None = None,
     watcher: Watcher | None = None,
+    cache: FoldCache | None = None,
+    fits: Fits | None = None,
 ) -> Run:
     """Run on features and labels that are already there; parameters as for `run`."""
     watcher = watcher or Watcher()
     schedule = schedule_for(panel.bars, panel.features.ready, config)
     check_windows(panel, schedule, config)
     watcher.stage("walking forward")
-    predictions = walk_forward(panel, schedule, config, store, watcher.windows)
+    predictions = walk_forward(panel, schedule, config, store, watcher.windows, cache, fits)
     watcher.stage(f"executing in {engine}")
     decisions = decide(panel.bars, predictions, panel.mood, panel.atr_px, config)
     result = execute(panel.bars, decisions, config, engine)
@@ -182,7 +198,8 @@ def require(config: RunConfig, engine: str) -> None:
         raise ConfigError(f"there is no engine {engine!r}: use one of {', '.join(ENGINES)}.")
     scorer = _BY_SCORER[config.sentiment.scorer] if config.sentiment.source != "none" else ()
     refuse_missing((*_ALWAYS, *_BY_ENGINE[engine], *scorer))
-    resolve(config.features.names, config.features.families)
+    load_plugins(config.plugins)
+    refuse_unfit_inputs(resolve(config.features.names, config.features.families))
 
 
 def refuse_missing(needs: Iterable[tuple[str, str, str]]) -> None:

@@ -36,7 +36,8 @@ class Window:
 
     Times are UTC. `cut` is when the model was fitted: no label resolved after the last bar known then, less
     the embargo, trained it. `purged` counts the bars known at the cut whose label was not yet resolved, and
-    `purged_inner` those removed between the inner training part and the calibration tail.
+    `purged_inner` those removed between the inner training part and the calibration tail. `selected` names
+    the features that its models see where they were chosen in the window, else it is empty.
     """
 
     fold: int
@@ -50,6 +51,11 @@ class Window:
     purged_inner: int
     base_rate: float
     model_sha256: str
+    selected: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # A stored window comes back from JSON, which has lists only.
+        object.__setattr__(self, "selected", tuple(self.selected))
 
 
 @dataclass(frozen=True, eq=False)

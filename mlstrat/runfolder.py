@@ -6,9 +6,8 @@ import hashlib
 import itertools
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
 from mlstrat.files import drop_unfinished, locked, sha256_of, write_json
+from mlstrat.provenance import code_sha256, versions
 from mlstrat.sentiment.align import SentimentSeries
 
 MANIFEST = "manifest.json"
 FOLDS = "folds"
-_PACKAGES = "numpy pandas scipy numba scikit-learn torch backtrader"
 
 
 @dataclass(frozen=True)
@@ -42,22 +41,31 @@ class Inputs:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def inputs_of(config: RunConfig, engine: str, bars: Bars, mood: SentimentSeries) -> Inputs:
+def inputs_of(
+    config: RunConfig, engine: str, bars: Bars, mood: SentimentSeries, others: Sequence[Bars] = ()
+) -> Inputs:
     """Gather what determines a run; where the data lies does not, what it holds does."""
     content = config.result_content()
+    content["plugins"] = [sha256_of(Path(path)) for path in config.plugins]
     digest = hashlib.sha256(mood.score.tobytes() + mood.confidence.tobytes())
     facts = json.dumps(bars.instrument.__dict__, sort_keys=True)
-    data = hashlib.sha256((bars.sha256 + facts).encode()).hexdigest()
+    symbols = "".join(other.sha256 for other in others)
+    data = hashlib.sha256((bars.sha256 + facts + symbols).encode()).hexdigest()
     return Inputs(content, engine, data, digest.hexdigest(), code_sha256(), versions())
 
 
-@cache
-def code_sha256() -> str:
-    """Return the hash of this package's source files."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.relative_to(Path(__file__).parent).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
+def sources_of(config: RunConfig) -> dict[str, Any]:
+    """Return where a run's files lie, as absolute paths: so a past run finds them from any folder."""
+
+    def place(text: str) -> str:
+        return text if text == "none" or text.startswith("sample:") else str(Path(text).absolute())
+
+    return {
+        "bars": place(config.data.bars),
+        "headlines": place(config.sentiment.source),
+        "context": [place(text) for text in config.features.context],
+        "plugins": [place(text) for text in config.plugins],
+    }
 
 
 def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
@@ -82,8 +90,8 @@ def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
     if path.exists():
         if not any((folder / FOLDS).glob("[0-9]*")):
             return "new"
-        manifest = _read(path)
-        _refuse(folder, _other_settings(manifest["inputs"], inputs))
+        manifest = read_manifest(folder)
+        _refuse(folder, other_settings(manifest["inputs"], inputs))
         made_otherwise = other_code(folder, inputs)
         if made_otherwise and resume:
             _refuse(folder, made_otherwise)
@@ -117,7 +125,15 @@ def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return a run's manifest.
+
+    Raises
+    ------
+    RunFolderError
+        There is none that can be read.
+    """
+    path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text())
         wanted = {"config", "engine", "data_sha256", "sentiment_sha256", "code_sha256", "versions"}
@@ -133,7 +149,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def other_code(folder: Path, now: Inputs) -> list[str]:
     """Return which libraries and whether the code differ from those that made the folder."""
-    there = _read(folder / MANIFEST)["inputs"]
+    there = read_manifest(folder)["inputs"]
     changed = [
         f"{package} was {there['versions'].get(package)} and is {version}"
         for package, version in now.versions.items()
@@ -166,7 +182,8 @@ def set_aside(folder: Path) -> Path:
     return place
 
 
-def _other_settings(there: Mapping[str, Any], now: Inputs) -> list[str]:
+def other_settings(there: Mapping[str, Any], now: Inputs) -> list[str]:
+    """Return which settings, and whether the data, differ from those of a manifest's inputs."""
     old, new = dict(_flat(there["config"])), dict(_flat(json.loads(json.dumps(now.config))))
     changed = [
         f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
@@ -197,16 +214,3 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that a result depends on."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES.split():
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

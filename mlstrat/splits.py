@@ -68,7 +68,8 @@ class Schedule:
     boundaries : (n_folds,) datetime64[ns]
         Moments of fitting, UTC, ascending.
     end : datetime64[ns]
-        Where the last window ends; bars that close at or after it have no prediction.
+        Where the last window ends, which may lie after the data; bars that close at or after it have no
+        prediction.
     training : timedelta64[ns]
         Length of the training window (rolling), or its least length (expanding).
     expanding : bool
@@ -124,7 +125,7 @@ def make_schedule(
     *,
     scheme: str,
     training_days: int,
-    retrain: str,
+    retrain: str | int,
     embargo: int,
     start: str | None = None,
     max_windows: int | None = None,
@@ -141,14 +142,21 @@ def make_schedule(
         Whether the training window rolls or grows.
     training_days : int
         Its (least) length in days.
-    retrain : {"week", "month", "quarter", "year"}
-        Models are fitted at the start of each calendar period, UTC.
+    retrain : {"week", "month", "quarter", "year"} or int
+        Models are fitted at the start of each calendar period, UTC; or whenever so many bars have closed
+        since the last fit, the first of them at the first bar with a whole training window before it.
     embargo : int
         Labels must be resolved so many bars before the last bar known at the cut.
     start : str, optional
         Date of the first fit; by default the first period with a whole training window before it.
     max_windows : int, optional
         At most so many windows: the first ones from `start`, or without it the latest.
+
+    Returns
+    -------
+    Schedule
+        The last window ends where the next fit is due, so that bars to come change none that is there. By
+        bars that is a guess from the usual distance of bars; it lies after the data.
 
     Raises
     ------
@@ -158,33 +166,77 @@ def make_schedule(
         `start` lies after the data.
     """
     training = np.timedelta64(training_days, "D").astype("timedelta64[ns]")
-    end = close_time[-1] + np.timedelta64(1, "ns")
+    after = close_time[-1] + np.timedelta64(1, "ns")
+    bar = np.median(np.diff(close_time)) if len(close_time) > 1 else training
     earliest = close_time[min(ready, len(close_time) - 1)] + training
-    boundaries = _period_starts(close_time[0], end, retrain)
-    if start is not None:
-        given = np.datetime64(start, "ns")
-        if given >= close_time[-1]:
-            last = np.datetime_as_string(close_time[-1], "m")
-            raise DataError(
-                f"splits.start is {start}, but the last bar closes at {last}: move it before that."
-            )
+    given = None if start is None else np.datetime64(start, "ns")
+    if given is not None and given >= close_time[-1]:
+        last = np.datetime_as_string(close_time[-1], "m")
+        raise DataError(f"splits.start is {start}, but the last bar closes at {last}: move it before that.")
+    boundaries = _boundaries(close_time, retrain, earliest if given is None else given)
+    if given is not None:
         boundaries = np.r_[given, boundaries[boundaries > given]]
-    boundaries = boundaries[(boundaries >= earliest) & (boundaries < end)]
-    if not len(boundaries) or (start is not None and boundaries[0] != np.datetime64(start, "ns")):
-        wanted = earliest if start is None else np.datetime64(start, "ns")
-        bar = np.median(np.diff(close_time)) if len(close_time) > 1 else training
-        lacking = (earliest - wanted if start is not None else earliest - end) / bar
+    boundaries = boundaries[(boundaries >= earliest) & (boundaries < after)]
+    if not len(boundaries) or (given is not None and boundaries[0] != given):
+        lacking = (earliest - (after if given is None else given)) / bar
         need = len(close_time) + max(int(lacking) + 1, 1)
         raise NotEnoughBarsError(
             len(close_time),
             need,
             f"A walk-forward with {training_days} training days before its first window",
         )
+    end = max(next_fit(boundaries[-1], retrain, bar), after)
     if max_windows is not None and len(boundaries) > max_windows:
         if start is not None:
             end = boundaries[max_windows]
         boundaries = boundaries[:max_windows] if start is not None else boundaries[-max_windows:]
     return Schedule(boundaries, end, training, scheme == "expanding", embargo)
+
+
+def next_fit(moment: np.datetime64, retrain: str | int, bar: np.timedelta64) -> np.datetime64:
+    """Return when models are due to be fitted next.
+
+    Parameters
+    ----------
+    moment : datetime64[ns]
+        UTC; the last fit.
+    retrain : {"week", "month", "quarter", "year"} or int
+        As for `make_schedule`.
+    bar : timedelta64[ns]
+        Usual distance of two bars.
+    """
+    if isinstance(retrain, int):
+        return np.datetime64(moment + retrain * bar)
+    return np.datetime64(_period_starts(moment, moment + np.timedelta64(367, "D"), retrain)[0])
+
+
+def block_schedule(close_time: TimeArray, ready: int, blocks: int, embargo: int) -> Schedule:
+    """Lay windows of equally many bars: each is spoken for by a model that learned from all before it.
+
+    Parameters
+    ----------
+    close_time : (n_bars,) datetime64[ns]
+        Close times of the bars, UTC.
+    ready : int
+        First bar with a complete feature row; the bars from there are cut into one block more than `blocks`,
+        and the first one is for training only.
+    blocks : int
+        Windows.
+    embargo : int
+        Labels must be resolved so many bars before the last bar known at the cut.
+    """
+    edges = np.linspace(ready, len(close_time), blocks + 2).astype(np.int64)
+    end = close_time[-1] + np.timedelta64(1, "ns")
+    return Schedule(close_time[edges[1:-1]], end, np.timedelta64(0, "ns"), True, embargo)
+
+
+def _boundaries(close_time: TimeArray, retrain: str | int, first: np.datetime64) -> TimeArray:
+    """Return the moments of fitting, those before the first window among them."""
+    if isinstance(retrain, int):
+        starts = close_time[int(np.searchsorted(close_time, first)) :: retrain].copy()
+        starts[:1] = first
+        return starts
+    return _period_starts(close_time[0], close_time[-1], retrain)
 
 
 def _period_starts(begin: np.datetime64, end: np.datetime64, retrain: str) -> TimeArray:

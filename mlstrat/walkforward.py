@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray, TimeArray
+from mlstrat.capsule import capsule_of
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import ConfigError
+from mlstrat.foldcache import FoldCache, fold_key
 from mlstrat.foldstore import FoldStore
 from mlstrat.models.ensemble import FOREST, MAGNITUDE, PROB_UP
 from mlstrat.models.fitting import MIN_ROWS, fit_rows, rows_needed
@@ -23,15 +26,19 @@ from mlstrat.window import (
     SE_SHORT,
     WIN_LONG,
     WIN_SHORT,
+    FittedModels,
     FittedWindow,
     Panel,
-    fit_window,
-    forecast_block,
-    state_before,
+    fit_models,
+    forecast_window,
+    window_of,
 )
 
 ATR_FEATURE = "atr_px"
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int, int], None]
+# Fits the models of these folds and yields each with its index, in any order.
+Fits = Callable[[Panel, Sequence[Fold], RunConfig], Iterator[tuple[int, FittedModels]]]
+Part = tuple[FittedWindow, FloatArray]
 
 
 def schedule_for(bars: Bars, ready: int, config: RunConfig) -> Schedule:
@@ -54,7 +61,9 @@ def walk_forward(
     schedule: Schedule,
     config: RunConfig,
     store: FoldStore | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = lambda done, total, cached: None,
+    cache: FoldCache | None = None,
+    fits: Fits | None = None,
 ) -> Predictions:
     """Fit and forecast every window, out of sample.
 
@@ -65,30 +74,36 @@ def walk_forward(
     schedule : Schedule
         The windows.
     config : RunConfig
-        The run; `jobs` windows are fitted at a time, each in a process of its own, with the same bits.
+        The run.
     store : FoldStore, optional
-        Where finished windows are kept; those already there are not fitted again.
+        Where finished windows are kept; those already there are not made again.
     progress : callable
-        Told (windows done, windows in all) at the start and after each window.
+        Told (windows done, windows in all, windows whose models came from the cache) at the start and after
+        each window.
+    cache : FoldCache, optional
+        Where fitted models are kept for other runs; those already there are not fitted again.
+    fits : callable, optional
+        What fits models; by default `fit_here`.
 
     Returns
     -------
     Predictions
         NaN for bars that no window speaks for.
     """
-    folds = [fold for fold in _folds(panel, schedule) if len(fold.test)]
-    done: dict[int, tuple[FittedWindow, FloatArray]] = {}
-    for fold in folds:
-        kept = store.load(fold.index) if store else None
+    folds = {fold.index: fold for fold in _folds(panel, schedule) if len(fold.test)}
+    done: dict[int, Part] = {}
+    for index, fold in folds.items():
+        kept = store.load(index) if store else None
         if kept is not None and len(kept[1]) == len(fold.test):
-            done[fold.index] = kept
-    progress(len(done), len(folds))
-    for index, fitted, block in _fit_all(
-        [f for f in folds if f.index not in done], panel, schedule, config, store
-    ):
-        done[index] = (fitted, block)
-        progress(len(done), len(folds))
-    return _assemble(panel, config, [(fold, *done[fold.index]) for fold in folds])
+            done[index] = kept
+    cached = 0
+    progress(len(done), len(folds), cached)
+    models = _Models(panel, config, cache, fits or fit_here)
+    for index, fitted, was_there in models.of([fold for fold in folds.values() if fold.index not in done]):
+        done[index] = _finish(panel, folds[index], until(schedule, index), config, fitted, store)
+        cached += was_there
+        progress(len(done), len(folds), cached)
+    return _assemble(panel, config, [(fold, *done[index]) for index, fold in folds.items()])
 
 
 def _folds(panel: Panel, schedule: Schedule) -> list[Fold]:
@@ -123,17 +138,52 @@ def check_windows(panel: Panel, schedule: Schedule, config: RunConfig) -> None:
         )
 
 
-def _fit_all(
-    folds: list[Fold], panel: Panel, schedule: Schedule, config: RunConfig, store: FoldStore | None
-) -> Iterator[tuple[int, FittedWindow, FloatArray]]:
-    tasks = [(panel, fold, until(schedule, fold.index), config, store) for fold in folds]
-    if config.jobs == 1 or len(tasks) < 2:
-        yield from (fit_and_forecast(*task) for task in tasks)
+@dataclass(frozen=True)
+class _Models:
+    """Where models come from: the cache, or else a fit that is put there."""
+
+    panel: Panel
+    config: RunConfig
+    cache: FoldCache | None
+    fits: Fits
+
+    def of(self, folds: Sequence[Fold]) -> Iterator[tuple[int, FittedModels, bool]]:
+        """Yield the models of each fold, and whether they were in the cache."""
+        cache = self.cache
+        if cache is None:
+            yield from ((index, models, False) for index, models in self._fitted(folds))
+            return
+        keys, missing = {}, []
+        for fold in folds:
+            keys[fold.index] = fold_key(self.panel, fold, self.config)
+            kept = cache.load(keys[fold.index], fold, len(self.panel.features.names))
+            if kept is None:
+                missing.append(fold)
+            else:
+                yield fold.index, kept, True
+        by_index = {fold.index: fold for fold in missing}
+        for index, models in self._fitted(missing):
+            cache.save(keys[index], by_index[index], models)
+            yield index, models, False
+
+    def _fitted(self, folds: Sequence[Fold]) -> Iterator[tuple[int, FittedModels]]:
+        return self.fits(self.panel, folds, self.config) if folds else iter(())
+
+
+def fit_here(panel: Panel, folds: Sequence[Fold], config: RunConfig) -> Iterator[tuple[int, FittedModels]]:
+    """Fit `jobs` windows at a time, each in a process of its own; the bits are the same for any number."""
+    if config.jobs == 1 or len(folds) < 2:
+        yield from (fit_one(panel, fold, config) for fold in folds)
         return
     from joblib import Parallel, delayed
 
     parallel = Parallel(n_jobs=config.jobs, return_as="generator_unordered")
-    yield from parallel(delayed(fit_and_forecast)(*task) for task in tasks)
+    yield from parallel(delayed(fit_one)(panel, fold, config) for fold in folds)
+
+
+def fit_one(panel: Panel, fold: Fold, config: RunConfig) -> tuple[int, FittedModels]:
+    """Fit the models of one window: the task that is sent to a process or to a cluster."""
+    return fold.index, fit_models(panel, fold, config)
 
 
 def until(schedule: Schedule, index: int) -> np.datetime64:
@@ -142,22 +192,20 @@ def until(schedule: Schedule, index: int) -> np.datetime64:
     return np.datetime64(schedule.end if last else schedule.boundaries[index + 1])
 
 
-def fit_and_forecast(
-    panel: Panel, fold: Fold, end: np.datetime64, config: RunConfig, store: FoldStore | None = None
-) -> tuple[int, FittedWindow, FloatArray]:
-    """Fit one window, forecast its bars, store both; one thread, so that windows can run side by side."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        fitted = fit_window(panel, fold, end, config)
-    x = panel.features.values
-    state = state_before(x, fold, fitted)
-    at_start = state.copy()
-    rows, mood = slice(int(fold.test[0]), int(fold.test[-1]) + 1), panel.mood
-    block = forecast_block(x[rows], mood.score[rows], mood.confidence[rows], fitted, state, config)
+def _finish(
+    panel: Panel,
+    fold: Fold,
+    end: np.datetime64,
+    config: RunConfig,
+    models: FittedModels,
+    store: FoldStore | None,
+) -> Part:
+    """Estimate a window's odds, forecast its bars, and store both."""
+    fitted = window_of(panel, fold, end, config, models)
+    state, block = forecast_window(panel, fold, fitted, models.state, config)
     if store is not None:
-        store.save(fitted, at_start, block)
-    return fold.index, fitted, block
+        store.save(capsule_of(panel, fold, fitted, state, config), fitted.inner, block)
+    return fitted, block
 
 
 def _assemble(

@@ -11,8 +11,16 @@ from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.features.matrix import FeatureMatrix
 from mlstrat.labels import SIDES, HorizonLabels, TradeOutcomes, horizon_labels, trade_outcomes
-from mlstrat.models.ensemble import PROB_UP, EnsembleArrays, ensemble_sha256, predict_row, start_state
+from mlstrat.models.ensemble import (
+    PROB_UP,
+    EnsembleArrays,
+    advance_block,
+    ensemble_sha256,
+    predict_row,
+    start_state,
+)
 from mlstrat.models.fitting import Inner, Sample, fit_ensemble
+from mlstrat.models.selection import Selection
 from mlstrat.predictions import Window
 from mlstrat.sentiment.align import SentimentSeries, check_mood
 from mlstrat.signals.blend import blend
@@ -57,6 +65,25 @@ class Panel:
 
 
 @dataclass(frozen=True, eq=False)
+class FittedModels:
+    """What was learned from a window's own rows: no trade, no headline and no later bar has a say in it.
+
+    Parameters
+    ----------
+    ensemble : EnsembleArrays
+        What predicts.
+    inner : Inner
+        What it said on the calibration tail.
+    state : (2, units) float64
+        The LSTM's state after the last training row.
+    """
+
+    ensemble: EnsembleArrays
+    inner: Inner
+    state: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class FittedWindow:
     """A window's model, its odds per side (long, short), its entry thresholds, and where it came from."""
 
@@ -98,8 +125,29 @@ def fit_window(panel: Panel, fold: Fold, until: np.datetime64, config: RunConfig
     config : RunConfig
         The run.
     """
+    return window_of(panel, fold, until, config, fit_models(panel, fold, config))
+
+
+def fit_models(panel: Panel, fold: Fold, config: RunConfig) -> FittedModels:
+    """Fit the models of a window, which is nearly all of its work, in one thread: others fit beside it.
+
+    What is read here is what `mlstrat.foldcache.fold_key` hashes.
+    """
+    from threadpoolctl import threadpool_limits
+
+    sample, models = _sample(panel, fold, config), config.models
+    selection = Selection(config.features.select, config.features.select_by)
+    share, seeds = config.splits.calibration_share, seeds_of(config, fold)
+    with threadpool_limits(1):
+        ensemble, inner = fit_ensemble(sample, models, share, seeds, selection=selection)
+    state = start_state(ensemble.models)
+    advance_block(sample.x[fold.first : int(fold.train[-1]) + 1], state, ensemble)
+    return FittedModels(ensemble, inner, state)
+
+
+def _sample(panel: Panel, fold: Fold, config: RunConfig) -> Sample:
     labels = panel.labels
-    sample = Sample(
+    return Sample(
         x=panel.features.values,
         ret=labels.ret,
         up=labels.up,
@@ -110,9 +158,13 @@ def fit_window(panel: Panel, fold: Fold, until: np.datetime64, config: RunConfig
         overlap=float(config.labels.target_periods),
         embargo=config.splits.embargo_bars,
     )
-    ensemble, inner = fit_ensemble(
-        sample, config.models, config.splits.calibration_share, _seeds(config, fold)
-    )
+
+
+def window_of(
+    panel: Panel, fold: Fold, until: np.datetime64, config: RunConfig, models: FittedModels
+) -> FittedWindow:
+    """Estimate a window's odds and thresholds from what its models said; parameters as for `fit_window`."""
+    ensemble, inner = models.ensemble, models.inner
     scores = (
         _scores(inner.block[:, PROB_UP], inner, panel, config),
         _scores(inner.stacked, inner, panel, config),
@@ -128,15 +180,21 @@ def fit_window(panel: Panel, fold: Fold, until: np.datetime64, config: RunConfig
         n_calibration=len(inner.rows),
         purged=fold.purged,
         purged_inner=inner.purged,
-        base_rate=float(labels.up[fold.train].mean()),
+        base_rate=float(panel.labels.up[fold.train].mean()),
         model_sha256=ensemble_sha256(ensemble),
+        selected=_selected(panel.features.names, ensemble) if config.features.select else (),
     )
     long, short = odds
     threshold = (break_even_threshold(long), break_even_threshold(short))
     return FittedWindow(ensemble, (long, short), threshold, window, inner)
 
 
-def _seeds(config: RunConfig, fold: Fold) -> tuple[int, int, int]:
+def _selected(names: tuple[str, ...], ensemble: EnsembleArrays) -> tuple[str, ...]:
+    return tuple(name for name, edges in zip(names, ensemble.models.edges, strict=True) if edges[0] < np.inf)
+
+
+def seeds_of(config: RunConfig, fold: Fold) -> tuple[int, int, int]:
+    """Return the seeds of a window's forest, booster and LSTM."""
     # Seeded by when the window is fitted, not by its number: the first window dropped changes no other.
     day = int(fold.cut.astype("datetime64[D]").astype(np.int64))
     forest, boosting, lstm = np.random.SeedSequence([config.seed, day]).generate_state(3) >> 1
@@ -199,19 +257,33 @@ def forecast_block(
     return _forecast_block(x, mood_score, mood_confidence, fitted.ensemble, *fitted.odds, *weights, state)
 
 
+def forecast_window(
+    panel: Panel, fold: Fold, fitted: FittedWindow, state: FloatArray, config: RunConfig
+) -> tuple[FloatArray, FloatArray]:
+    """Forecast a window's bars from the LSTM's state after its last training row.
+
+    Returns
+    -------
+    (2, units) float64
+        The state before the first of them.
+    (n_test, 10) float64
+        As `forecast_block`.
+    """
+    x, mood = panel.features.values, panel.mood
+    rows = slice(int(fold.test[0]), int(fold.test[-1]) + 1)
+    at_start = state.copy()
+    advance_block(x[int(fold.train[-1]) + 1 : rows.start], at_start, fitted.ensemble)
+    running = at_start.copy()
+    block = forecast_block(x[rows], mood.score[rows], mood.confidence[rows], fitted, running, config)
+    return at_start, block
+
+
 def state_before(x: FloatArray, fold: Fold, fitted: FittedWindow) -> FloatArray:
     """Return the LSTM's state before the first bar of `fold.test`, run from zero at `fold.first`."""
     state = start_state(fitted.ensemble.models)
     stop = int(fold.test[0]) if len(fold.test) else len(x)
-    _advance(x[fold.first : stop], fitted.ensemble, state)
+    advance_block(x[fold.first : stop], state, fitted.ensemble)
     return state
-
-
-@njit
-def _advance(x: FloatArray, ensemble: EnsembleArrays, state: FloatArray) -> None:
-    out = np.empty(5)
-    for t in range(len(x)):
-        predict_row(x[t], state, ensemble, out)
 
 
 @njit

@@ -9,7 +9,7 @@ import pytest
 
 from mlstrat import pipeline
 from mlstrat.backtest import backtest
-from mlstrat.config import RunConfig, parse_config
+from mlstrat.config import RunConfig, load_config, parse_config
 from mlstrat.errors import ConfigError, ModelError, RunFolderError
 from mlstrat.execution.types import TRADE_COLUMNS
 from mlstrat.pipeline import Watcher
@@ -19,7 +19,7 @@ class Log(Watcher):
     """Remembers what it was told."""
 
     def __init__(self):
-        self.stages, self.notes, self.fitted = [], [], []
+        self.stages, self.notes, self.fitted, self.cached = [], [], [], []
 
     def stage(self, text):
         self.stages.append(text)
@@ -27,8 +27,9 @@ class Log(Watcher):
     def note(self, text):
         self.notes.append(text)
 
-    def windows(self, done, total):
+    def windows(self, done, total, cached=0):
         self.fitted.append((done, total))
+        self.cached.append(cached)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def test_a_lost_report_is_written_again_from_the_finished_windows(config, tmp_pa
     backtest(config, tmp_path / "run", engine="kernel")
     page = (tmp_path / "run" / "report.html").read_bytes()
     (tmp_path / "run" / "report.html").unlink()
-    monkeypatch.setattr("mlstrat.walkforward.fit_window", None)  # calling it would fail
+    monkeypatch.setattr("mlstrat.walkforward.fit_models", None)  # calling it would fail
     assert not backtest(config, tmp_path / "run", engine="kernel").reused
     assert (tmp_path / "run" / "report.html").read_bytes() == page
 
@@ -260,3 +261,26 @@ def test_a_run_in_memory_writes_nothing(config, tmp_path, monkeypatch):
     made = pipeline.run(config)
     assert made.funnel.trades > 10
     assert not list(tmp_path.iterdir())
+
+
+def test_other_symbols_are_part_of_what_a_run_is_made_from(config, tmp_path):
+    other = tmp_path / "OTHER_1h.parquet"
+    frame = pipeline.load_bars(config).frame()
+    frame.to_parquet(other)
+    names = ("ret_1", "rsi_14", "corr_20@OTHER", "rsi_14_4h@OTHER")
+    beside = changed(config, features={"names": names, "context": (str(other),)})
+    run = backtest(beside, tmp_path / "run", engine="kernel")
+    assert backtest(beside, tmp_path / "run", engine="kernel").reused
+    assert run.metrics
+    frame["close"] = frame["open"]
+    frame.to_parquet(other)
+    with pytest.raises(RunFolderError, match="the bars or the instrument's facts changed"):
+        backtest(beside, tmp_path / "run", engine="kernel")
+
+
+def test_relative_paths_of_plugins_and_context_lie_beside_the_run_file(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text('plugins = ["mine.py"]\n[features]\ncontext = ["OTHER_1h.csv", "sample:ETHUSDT_1h"]\n')
+    config = load_config(file)
+    assert config.plugins == (str(tmp_path / "mine.py"),)
+    assert config.features.context == (str(tmp_path / "OTHER_1h.csv"), "sample:ETHUSDT_1h")

@@ -100,7 +100,42 @@ def test_window_at_names_the_window_that_speaks():
         for index in plan.fold(k, close_time, close_time, 0).test:
             assert plan.window_at(close_time[index]) == k
     assert plan.window_at(plan.boundaries[0] - HOUR) == -1
-    assert plan.window_at(close_time[-1] + HOUR) == -1
+    due = np.datetime64("2021-06-01", "ns")  # the data ends on the first of May
+    assert plan.end == due
+    assert plan.window_at(due - HOUR) == len(plan) - 1
+    assert plan.window_at(due) == -1
+
+
+@pytest.mark.parametrize("bars", [1, 37, 500])
+def test_models_are_refitted_every_so_many_bars(bars):
+    close_time = hours(3600)[np.sort(np.random.default_rng(1).choice(3600, 3000, replace=False))]
+    plan = schedule(close_time, retrain=bars, ready=50)
+    folds = [plan.fold(k, close_time, close_time, 50) for k in range(len(plan))]
+    first = int(np.flatnonzero(close_time >= close_time[50] + np.timedelta64(30, "D"))[0])
+    np.testing.assert_array_equal(np.concatenate([fold.test for fold in folds]), np.arange(first, 3000))
+    assert {len(fold.test) for fold in folds[:-1]} == {bars}
+    assert 0 < len(folds[-1].test) <= bars
+    assert plan.end > close_time[-1]
+
+
+@pytest.mark.parametrize("start", ["2021-03-10", "2021-03-11"])
+def test_bars_are_counted_from_the_start_asked_for(start):
+    close_time = np.delete(hours(24 * 150), slice(1632, 1640))  # no bar closes from 10 March 01:00 to 08:00
+    plan = schedule(close_time, retrain=100, start=start)
+    folds = [plan.fold(k, close_time, close_time, 0) for k in range(len(plan))]
+    assert plan.boundaries[0] == np.datetime64(start, "ns")
+    assert folds[0].test[0] == np.flatnonzero(close_time >= plan.boundaries[0])[0]
+    assert {len(fold.test) for fold in folds[:-1]} == {100}
+
+
+@pytest.mark.parametrize("retrain", ["week", "month", "quarter", "year", 300])
+def test_bars_to_come_change_no_window_that_is_there(retrain):
+    close_time = hours(24 * 700)
+    whole = schedule(close_time, retrain=retrain)
+    for n in (24 * 400, 24 * 500 + 1, 24 * 600 + 7):
+        part = schedule(close_time[:n], retrain=retrain)
+        np.testing.assert_array_equal(part.boundaries, whole.boundaries[: len(part)])
+        assert part.end == (whole.boundaries[len(part)] if len(part) < len(whole) else whole.end)
 
 
 def test_max_windows_keeps_the_latest():

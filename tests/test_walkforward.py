@@ -1,13 +1,16 @@
 """The walk-forward: no look-ahead, the same bits however it is run, nothing lost when it is interrupted."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mlstrat.capsule import load
 from mlstrat.config import parse_config
 from mlstrat.data.bars import COLUMNS
+from mlstrat.data.sources import read_bars
+from mlstrat.data.synthetic import random_walk
 from mlstrat.errors import DataError, RunFolderError
 from mlstrat.foldstore import FoldStore
 from mlstrat.online import OnlineWalkForward
@@ -124,6 +127,26 @@ def test_bar_by_bar_is_the_batch_bit_for_bit(walk, tiny_config, scheme):
     assert [w.purged for w in live.windows] == [w.purged for w in batch.windows]
 
 
+def test_daily_bars_are_known_at_their_sessions_close_in_both(tiny_config):
+    pytest.importorskip("exchange_calendars")
+    walk = random_walk(2500, seed=5, step_ticks=10_000.0, timeframe="1d").frame()
+    days = np.busday_offset("2010-01-04", np.arange(len(walk)), roll="forward").astype("datetime64[ns]")
+    bars = read_bars(
+        walk.set_axis(pd.DatetimeIndex(days, tz="UTC", name="time")), symbol="SPY", timeframe="1d"
+    )
+    assert (bars.close_time < bars.time + np.timedelta64(1, "D")).any()
+    splits = {**tiny_config.splits.model_dump(), "training_days": 2000, "retrain": "year"}
+    config = parse_config({**tiny_config.model_dump(), "splits": splits})
+    mood = neutral(bars)
+    batch, panel, schedule = predictions_of(bars, config, mood)
+    names, lookback = panel.features.names, panel.features.lookback
+    online = OnlineWalkForward(names, lookback, schedule, config, bars.timeframe, bars.instrument, mood)
+    for row in bars.matrix:
+        online.update(row)
+    assert batch.known.sum() > 500
+    assert_same(batch, online.predictions())
+
+
 def test_seed_and_data_change_the_models(walk, tiny_config, tiny_run):
     other = run(tiny_config.model_copy(update={"seed": 8}), bars=walk, mood=neutral(walk))
     assert other.predictions.windows[0].model_sha256 != tiny_run.predictions.windows[0].model_sha256
@@ -133,7 +156,7 @@ def test_finished_windows_are_not_fitted_again(walk, tiny_config, tiny_run, tmp_
     store = FoldStore(tmp_path / "folds", "key")
     first = run(tiny_config, bars=walk, mood=neutral(walk), store=store)
     assert_same(first.predictions, tiny_run.predictions)
-    monkeypatch.setattr("mlstrat.walkforward.fit_window", None)  # calling it would fail
+    monkeypatch.setattr("mlstrat.walkforward.fit_models", None)  # calling it would fail
     again = run(tiny_config, bars=walk, mood=neutral(walk), store=store)
     assert_same(again.predictions, first.predictions)
     assert again.predictions.windows == first.predictions.windows
@@ -145,7 +168,7 @@ def test_windows_of_other_inputs_are_not_read(walk, tiny_config, tmp_path):
     assert FoldStore(tmp_path, "two").load(0) is None
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "rows.safetensors", "window.json"])
+@pytest.mark.parametrize("name", ["model.capsule", "rows.safetensors", "window.json"])
 def test_a_changed_window_file_is_refused(walk, tiny_config, tmp_path, name):
     store = FoldStore(tmp_path, "key")
     run(tiny_config, bars=walk, mood=neutral(walk), store=store)
@@ -159,9 +182,10 @@ def test_a_changed_window_file_is_refused(walk, tiny_config, tmp_path, name):
 
 def test_a_stored_window_says_what_it_is(walk, tiny_config, tmp_path):
     made = run(tiny_config, bars=walk, mood=neutral(walk), store=FoldStore(tmp_path, "key"))
-    content = json.loads((tmp_path / "001" / "window.json").read_text())
-    assert content["window"]["model_sha256"] == made.predictions.windows[1].model_sha256
-    assert content["window"]["n_train"] == made.predictions.windows[1].n_train
+    capsule = load(tmp_path / "001" / "model.capsule")
+    assert capsule.window == made.predictions.windows[1]
+    assert capsule.about.features == made.panel.features.names
+    assert np.datetime64(capsule.about.seen_until) < capsule.window.valid_from
     fitted, block = FoldStore(tmp_path, "key").load(1)
     assert fitted.window == made.predictions.windows[1]
     assert len(block) == int((made.predictions.fold == 1).sum())

@@ -40,8 +40,10 @@ def validate(
     """Check a run file, its features included, without reading any bars."""
     from mlstrat.config import load_config
     from mlstrat.features.registry import resolve
+    from mlstrat.plugins import load_plugins
 
     config = load_config(file, set_ or ())
+    load_plugins(config.plugins)
     features = resolve(config.features.names, config.features.families)
     typer.echo(
         f"{file} is valid: run {config.name!r} with {len(features)} features. Next: mlstrat backtest {file}"

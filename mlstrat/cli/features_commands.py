@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlstrat.cli.importance_command import importance
 from mlstrat.cli.options import SymbolOption, TimeframeOption, TzOption
 
 if TYPE_CHECKING:
     from mlstrat.features.files import Progress
+    from mlstrat.features.registry import Feature
 
 app = typer.Typer(no_args_is_help=True, help="The numbers that models learn from.")
+app.command("importance")(importance)
 
 
 @app.callback()
@@ -23,26 +26,52 @@ def group() -> None:
 @app.command("list")
 def list_(
     family: Annotated[str, typer.Option(metavar="F", help="Only this family.")] = "",
+    names: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only these, such as ta.rsi(window=21); commas or repeats."),
+    ] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A Python file that registers features; it is run."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the registered features: lookback and warm-up in bars, unit, source, and their Pine twin."""
+    """List the features: lookback and warm-up in bars, how each streams, unit, source, and Pine twin."""
     import json
 
     from mlstrat.errors import ConfigError
-    from mlstrat.features.registry import FAMILIES, Feature, registered
+    from mlstrat.features.registry import FAMILIES, find, registered
+    from mlstrat.plugins import load_plugins
 
     if family and family not in FAMILIES:
         raise ConfigError(f"there is no feature family {family!r}: use one of {', '.join(FAMILIES)}.")
-    chosen = [f for f in registered().values() if family in ("", f.family)]
+    load_plugins(plugin or ())
+    wanted = _split(names)
+    listed = [find(name) for name in wanted] if wanted else registered().values()
+    chosen = [f for f in listed if family in ("", f.family)]
 
     def row(f: Feature) -> dict[str, object]:
         names = ("name", "family", "lookback", "warmup", "unit", "source", "pine", "no_pine", "model_input")
-        return {name: getattr(f, name) for name in names}
+        return {**{name: getattr(f, name) for name in names}, "streams": _streams(f)}
 
     if as_json:
         typer.echo(json.dumps([row(f) for f in chosen], indent=2, ensure_ascii=False))
         return
     _print_table([row(f) for f in chosen])
+
+
+def _streams(f: Feature) -> str:
+    if f.step is not None:
+        return "bit by bit"
+    return f"recomputes its last {f.warmup:,} bars"
+
+
+def _split(given: list[str] | None) -> list[str]:
+    """Split at commas, but not at those between brackets."""
+    import re
+
+    names = [name.strip() for text in given or () for name in re.split(r",(?![^()]*\))", text)]
+    return [name for name in names if name]
 
 
 def _print_table(rows: list[dict[str, object]]) -> None:
@@ -53,12 +82,13 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     table = Table(title=f"{len(rows)} features", show_lines=True)
     for heading in ("name\nfamily", "lookback\nwarmup (bars)"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("unit\nsource\nPine twin, or why there is none", overflow="fold")
+    table.add_column("unit; how it streams\nsource\nPine twin, or why there is none", overflow="fold")
     for row in rows:
         twin = row["pine"] or f"no Pine twin: {row['no_pine']}"
-        cells = (("name", "family"), ("lookback", "warmup"), ("unit", "source"))
+        cells = (("name", "family"), ("lookback", "warmup"))
         texts = ["\n".join(str(row[name]) for name in names) for names in cells]
-        table.add_row(Text(texts[0]), Text(texts[1]), Text(f"{texts[2]}\n{twin}"))
+        told = f"{row['unit']}; {row['streams']}\n{row['source']}\n{twin}"
+        table.add_row(Text(texts[0]), Text(texts[1]), Text(told))
     Console(highlight=False).print(table)
 
 
@@ -76,17 +106,29 @@ def build(
     jobs: Annotated[
         int, typer.Option(min=1, metavar="N", help="Threads that share the features; same result.")
     ] = 2,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Bars of another symbol, for features such as ret_5@BTCUSDT."),
+    ] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A Python file that registers features; it is run."),
+    ] = None,
     symbol: SymbolOption = "",
     timeframe: TimeframeOption = "",
     tz: TzOption = "",
 ) -> None:
     """Write every feature of every bar to a Parquet file: one column a feature, and the open time."""
+    from mlstrat.data.sources import read_bars
     from mlstrat.features.files import write
     from mlstrat.features.pieces import BarFile
+    from mlstrat.plugins import load_plugins
 
-    wanted = [name.strip() for given in names or () for name in given.split(",") if name.strip()]
+    load_plugins(plugin or ())
+    others = [read_bars(source, tz=tz) for source in context or ()]
+    wanted = _split(names)
     bars = BarFile(file, chunk, symbol, timeframe, tz)
-    made = write(bars, output, wanted, threads=jobs, progress=_progress())
+    made = write(bars, output, wanted, threads=jobs, progress=_progress(), others=others)
     typer.echo(
         f"{output}: {len(made.names)} features of {made.n_bars:,} bars of {made.symbol} {made.timeframe}, "
         f"all of them finite from row {made.ready:,} on"

@@ -17,6 +17,7 @@ EXIT_CODES = {
     4: "run folder",
     5: "missing extra",
     6: "model",
+    7: "not reproduced",
     INTERRUPTED: "interrupted",
 }
 

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from mlstrat.cli import config_commands, data_commands, features_commands, new_command, run_commands
+from mlstrat.cli import (
+    audit_commands,
+    config_commands,
+    data_commands,
+    features_commands,
+    model_commands,
+    new_command,
+    reproduce_command,
+    run_commands,
+)
 from mlstrat.cli.group import Commands, exit_codes
 
 app = typer.Typer(
@@ -20,9 +29,14 @@ app = typer.Typer(
 app.command("backtest")(run_commands.backtest)
 app.command("demo")(run_commands.demo)
 app.command("new")(new_command.new)
+app.command("reproduce")(reproduce_command.reproduce)
+app.command("predict")(model_commands.predict)
+app.command("train")(model_commands.train)
+app.add_typer(audit_commands.app, name="audit")
 app.add_typer(config_commands.app, name="config")
 app.add_typer(data_commands.app, name="data")
 app.add_typer(features_commands.app, name="features")
+app.add_typer(model_commands.app, name="model")
 
 
 def _version(wanted: bool) -> None:

@@ -56,6 +56,16 @@ JobsOption = Annotated[
 ]
 
 
+ClusterOption = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="ADDRESS", help="Fit windows on a Dask cluster: tcp://HOST:PORT."),
+]
+CacheOption = Annotated[
+    bool,
+    typer.Option("--cache/--no-cache", help="Take fitted models from the runs beside it, and keep new ones."),
+]
+
+
 def overrides_of(
     pairs: list[str] | None, bars: str | None, symbol: str, timeframe: str, tz: str, jobs: int | None
 ) -> list[str]:

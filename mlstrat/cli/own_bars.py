@@ -65,7 +65,9 @@ def _without_headlines(content: dict[str, Any], bars: Bars) -> list[str]:
 
 def _without_volume(content: dict[str, Any], bars: Bars) -> list[str]:
     from mlstrat.features.registry import resolve
+    from mlstrat.plugins import load_plugins
 
+    load_plugins(content["plugins"])
     features = resolve(content["features"]["names"], content["features"]["families"])
     needing = [f.name for f in features if f.needs_volume]
     if bars.has_volume or not needing:

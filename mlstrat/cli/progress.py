@@ -30,12 +30,15 @@ class Pace:
         self._kept = 0
         self.due: float | None = None
 
-    def windows(self, done: int, total: int) -> None:
-        """Take note of the windows done; the first call gives those kept from an earlier run."""
+    def windows(self, done: int, total: int, cached: int = 0) -> None:
+        """Take note of the windows done; the first call gives those kept from an earlier run.
+
+        Windows whose models came from a cache take next to no time and say nothing of those to come.
+        """
         now = self._clock()
         if self._began is None:
             self._began, self._kept = now, done
-        fitted = done - self._kept
+        fitted = done - self._kept - cached
         if fitted:
             self.due = now + (now - self._began) / fitted * (total - done)
 
@@ -56,6 +59,11 @@ def minutes(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
+def _count(done: int, total: int, cached: int) -> str:
+    from_cache = f" ({cached} from the cache)" if cached else ""
+    return f"{done} of {total} windows{from_cache}"
+
+
 class PlainWatcher(Watcher):
     """A line for each stage and each window."""
 
@@ -70,12 +78,12 @@ class PlainWatcher(Watcher):
         """Print the note."""
         self._say(f"note: {text}")
 
-    def windows(self, done: int, total: int) -> None:
+    def windows(self, done: int, total: int, cached: int = 0) -> None:
         """Print the windows done, the time taken and the time left."""
-        self._pace.windows(done, total)
+        self._pace.windows(done, total, cached)
         left = self._pace.left
         remaining = "" if not left else f", about {minutes(left)} left"
-        self._say(f"  {done} of {total} windows, {minutes(self._pace.elapsed)} elapsed{remaining}")
+        self._say(f"  {_count(done, total, cached)}, {minutes(self._pace.elapsed)} elapsed{remaining}")
 
 
 class BarWatcher(Watcher):
@@ -100,10 +108,11 @@ class BarWatcher(Watcher):
         """Print the note above the bars."""
         self._progress.console.print(f"note: {text}", markup=False, highlight=False)
 
-    def windows(self, done: int, total: int) -> None:
+    def windows(self, done: int, total: int, cached: int = 0) -> None:
         """Move the bar."""
-        self._pace.windows(done, total)
-        self._progress.update(self._task, completed=done, total=total, note=f"{done} of {total} windows")
+        self._pace.windows(done, total, cached)
+        note = _count(done, total, cached)
+        self._progress.update(self._task, completed=done, total=total, note=note)
 
     def close(self) -> None:
         """Finish the last line."""

@@ -9,6 +9,8 @@ import typer
 
 from mlstrat.cli.options import (
     BarsOption,
+    CacheOption,
+    ClusterOption,
     Engine,
     EngineOption,
     JobsOption,
@@ -39,6 +41,8 @@ def backtest(
     out: OutOption = None,
     resume: ResumeOption = False,
     jobs: JobsOption = None,
+    cluster: ClusterOption = None,
+    cache: CacheOption = True,
 ) -> None:
     """Run a TOML file into a folder: predictions, decisions, trades and an HTML report.
 
@@ -47,7 +51,7 @@ def backtest(
     from mlstrat.config import load_config
 
     config = load_config(run, overrides_of(set_, bars, symbol, timeframe, tz, jobs))
-    _run(config, out, engine, resume)
+    _run(config, out, engine, resume, cluster, cache)
 
 
 def demo(
@@ -59,6 +63,8 @@ def demo(
     set_: SetOption = None,
     out: OutOption = None,
     jobs: JobsOption = None,
+    cluster: ClusterOption = None,
+    cache: CacheOption = True,
 ) -> None:
     """Run the packaged demo on bundled BTCUSDT bars, or with --bars the same settings on your own.
 
@@ -72,16 +78,26 @@ def demo(
         config, said = fit_to(config, from_here(set_ or ()))
         for sentence in said:
             typer.echo(sentence, err=True)
-    _run(config, out, engine, resume=False)
+    _run(config, out, engine, False, cluster, cache)
 
 
-def _run(config: RunConfig, out: Path | None, engine: Engine, resume: bool) -> None:
+def _run(
+    config: RunConfig, out: Path | None, engine: Engine, resume: bool, cluster: str | None, cache: bool
+) -> None:
     from mlstrat.backtest import backtest as run_into
     from mlstrat.cli.ending import show
     from mlstrat.cli.progress import watching
+    from mlstrat.cluster import OnCluster
 
+    folder, fits = out or default_folder(config), OnCluster(cluster) if cluster else None
     with watching() as watcher:
         finished = run_into(
-            config, out or default_folder(config), engine=engine.value, resume=resume, watcher=watcher
+            config,
+            folder,
+            engine=engine.value,
+            resume=resume,
+            watcher=watcher,
+            use_cache=cache,
+            fits=fits,
         )
     show(finished)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray, TimeArray, read_only
+from mlstrat.data.calendars import Sessions, close_times, sessions_of
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import DataError
@@ -99,8 +100,16 @@ class Bars:
 
     @cached_property
     def close_time(self) -> TimeArray:
-        """Close time of each bar, UTC: the moment from which the bar is known."""
-        return read_only(self.time + self.timeframe.delta)
+        """Close time of each bar, UTC: the moment from which the bar is known.
+
+        The end of the bar, or the session's close where the instrument has a calendar and it comes first.
+        """
+        return read_only(close_times(self.time, self.timeframe, self.instrument.calendar))
+
+    @cached_property
+    def sessions(self) -> Sessions | None:
+        """Sessions of the instrument's calendar over the years of the bars; None without a calendar."""
+        return sessions_of(self.instrument.calendar, self.time, self.timeframe.delta)
 
     @cached_property
     def matrix(self) -> FloatArray:
@@ -125,21 +134,31 @@ class Bars:
     def bars_per_year(self) -> float:
         """Bars in a year of this market, for annualisation.
 
-        From the instrument's sessions where they are given; else counted in the data where the market
-        closes; else from the timeframe.
+        From the instrument's calendar or sessions where they are given; else counted in the data where the
+        market closes; else from the timeframe.
         """
         facts, year = self.instrument, np.timedelta64(31_557_600, "s")  # 365.25 days
         if self.timeframe.seconds > _DAY:
             return self.timeframe.bars_per_year
+        if self.sessions is not None:
+            return self.sessions.per_year * self._bars_per_session(self.sessions)
         if facts.sessions_per_year:
             return facts.sessions_per_year * max(facts.session_hours * 3600 / self.timeframe.seconds, 1.0)
         if self.closes:
             return float((len(self) - 1) / ((self.time[-1] - self.time[0]) / year))
         return self.timeframe.bars_per_year
 
+    def _bars_per_session(self, sessions: Sessions) -> float:
+        """Counted, because it depends on where bars begin and on whether there are bars outside of hours."""
+        if self.timeframe.seconds == _DAY:
+            return 1.0
+        return len(self) / len(np.unique(sessions.index_of(self.time)))
+
     @property
     def closes(self) -> bool:
         """Whether the market closes: by its sessions, or because no bar lies on a Saturday or Sunday."""
+        if self.sessions is not None:
+            return self.sessions.closes
         if self.instrument.sessions_per_year > 0:
             return True
         long_enough = self.time[-1] - self.time[0] >= np.timedelta64(_DAYS_TO_TELL_A_WEEK, "D")

@@ -28,6 +28,9 @@ class Instrument:
         Trading days in a year; 0 = the market never closes.
     session_hours : float
         Length of a trading day in hours.
+    calendar : str
+        Calendar of its exchange in exchange_calendars, such as XNYS; empty = none. Closes, half days and
+        sessions a year then come from there.
     """
 
     symbol: str
@@ -38,6 +41,7 @@ class Instrument:
     currency: str = "USD"
     sessions_per_year: float = 0.0
     session_hours: float = 24.0
+    calendar: str = ""
 
     def __post_init__(self) -> None:
         for name in ("tick", "step"):
@@ -71,7 +75,7 @@ KNOWN = {
         Instrument("BTCUSDT", 0.01, 0.00001, 5.0, 0.0004, "USDT"),
         Instrument("ETHUSDT", 0.01, 0.0001, 5.0, 0.0004, "USDT"),
         Instrument("SOLUSDT", 0.01, 0.001, 5.0, 0.0004, "USDT"),
-        Instrument("SPY", 0.01, 1.0, 0.0, 0.0001, "USD", 252.0, 6.5),
+        Instrument("SPY", 0.01, 1.0, 0.0, 0.0001, "USD", 252.0, 6.5, "XNYS"),
     )
 }
 

@@ -1,4 +1,4 @@
-"""What the bars are like: outages, flat and strange bars, inferred facts. Reported, never repaired."""
+"""What the bars are like: outages, flat and strange bars, inferred facts, and what a repair changed."""
 
 from __future__ import annotations
 
@@ -10,47 +10,30 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlstrat.arrays import FloatArray, IntArray
+from mlstrat.arrays import FloatArray
+from mlstrat.data.adjustment import looks_adjusted, splits
 from mlstrat.data.bars import Bars, RowError, defects
+from mlstrat.data.gaps import Gap, gaps_of, long_days
+from mlstrat.data.mending.repair import repair
+from mlstrat.data.mending.rules import Change
+from mlstrat.data.plausible import implausible
 from mlstrat.data.sources import take
 from mlstrat.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Level = Literal["ok", "note", "defect"]
+Level = Literal["ok", "note", "repaired", "defect"]
 
 # A move beyond both neighbouring closes of more than so many usual bar ranges.
 SPIKE_RANGES = 10.0
-# The longest usual closure of a stock exchange: from Thursday's to Monday's or Tuesday's bar.
-_USUAL_CLOSURE = np.timedelta64(5, "D")
 _YEAR_DAYS = 365
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Gap:
-    """Bars that are missing between two bars.
-
-    Parameters
-    ----------
-    row : int
-        0-based row of the first bar after the gap.
-    after, before : datetime64[ns]
-        Open times of the last bar before the gap and of the first one after it, UTC.
-    missing : int
-        Bars that would have fitted in between.
-    """
-
-    row: int
-    after: np.datetime64
-    before: np.datetime64
-    missing: int
-
-
-@dataclass(frozen=True)
 class Finding:
-    """One line of `mlstrat data check`: how bad (ok, note or defect), what, where, what to do."""
+    """One line of `mlstrat data check`: how bad (ok, note, repaired or defect), what, where, what to do."""
 
     level: Level
     what: str
@@ -71,13 +54,17 @@ class QualityReport:
     first, last : datetime64[ns]
         Open times of the first and the last bar.
     gaps : tuple of Gap
-        Runs of missing bars, in order. In a market that closes (no bar on Saturday and Sunday, or with
-        `instrument.sessions_per_year`), only what exceeds five days.
+        Runs of missing bars, in order. By the instrument's calendar where it has one; else, in a market
+        that closes (no bar on Saturday and Sunday, or with `instrument.sessions_per_year`), only what
+        exceeds five days.
     closes : bool
         Whether the market closes, as just defined.
     flat_rows, zero_volume_rows, spike_rows : tuple of int
         Bars with high = low; bars without volume (where other bars have some); bars that leave both
         neighbouring closes by more than ten median bar ranges and come back.
+    idle_rows, long_day_rows, split_rows : tuple of int
+        Bars in which the calendar has no trading; bars that follow a day of 25 hours; bars that open at a
+        split's ratio of the close before.
     constant : bool
         Whether every close is the same.
     notes : tuple of str
@@ -96,6 +83,9 @@ class QualityReport:
     flat_rows: tuple[int, ...]
     zero_volume_rows: tuple[int, ...]
     spike_rows: tuple[int, ...]
+    idle_rows: tuple[int, ...]
+    long_day_rows: tuple[int, ...]
+    split_rows: tuple[int, ...]
     constant: bool
     notes: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -125,6 +115,9 @@ class QualityReport:
             (self.flat_rows, "bars have high = low", ""),
             (self.zero_volume_rows, "bars have no volume", ""),
             (self.spike_rows, "bars spike and come back", "compare them with another source"),
+            (self.idle_rows, "bars lie outside the sessions of the calendar", "check it and the time zone"),
+            (self.long_day_rows, "bars follow a day of 25 hours", "stamp daily bars at 00:00 UTC"),
+            (self.split_rows, "bars look like an unadjusted split", "use adjusted prices"),
         ):
             if rows:
                 found.append(Finding("note", f"{len(rows):,} {what}", _rows(rows), remedy))
@@ -151,22 +144,24 @@ class QualityReport:
 
 def check(bars: Bars) -> QualityReport:
     """Describe validated bars; nothing is changed or refused."""
-    closes = bars.closes
-    has_volume = bars.has_volume
+    has_volume, sessions = bars.has_volume, bars.sessions
     return QualityReport(
         symbol=bars.symbol,
         timeframe=str(bars.timeframe),
         bars=len(bars),
         first=bars.time[0],
         last=bars.time[-1],
-        gaps=_gaps(bars, closes),
-        closes=closes,
+        gaps=gaps_of(bars),
+        closes=bars.closes,
         flat_rows=_where(bars.high == bars.low),
         zero_volume_rows=_where(bars.volume == 0) if has_volume else (),
         spike_rows=_where(_excursion(bars) > SPIKE_RANGES),
+        idle_rows=_where(sessions.idle(bars.time, bars.timeframe.delta)) if sessions else (),
+        long_day_rows=_where(long_days(bars)),
+        split_rows=_where(splits(bars)),
         constant=len(bars) > 1 and bool(np.all(bars.close == bars.close[0])),
         notes=bars.notes,
-        remarks=_remarks(bars, closes),
+        remarks=_remarks(bars),
     )
 
 
@@ -181,20 +176,64 @@ def inspect(
 ) -> tuple[Bars | None, list[Finding]]:
     """Read a source as `read_bars` does and list everything found, instead of raising the first error.
 
+    Bars whose symbol is not known are looked at under the file's name.
+
     Returns
     -------
     (Bars or None, list of Finding)
         None where `read_bars` would refuse; then the findings hold one defect for each law that is broken.
     """
     try:
-        reading = take(source, symbol, timeframe, tz, instrument, now)
+        reading = take(source, symbol, timeframe, tz, instrument, now, _stem(source))
     except DataError as error:
         return None, [_finding(error)]
     broken = [_finding(error) for error in defects(reading)]
+    broken = broken or [_finding(error) for error in implausible(reading)]
     if broken:
         return None, broken + [Finding("note", sentence.rstrip(".")) for sentence in reading.notes]
     bars = reading.bars()
     return bars, list(check(bars).findings())
+
+
+def repaired(
+    source: str | Path | pd.DataFrame,
+    *,
+    symbol: str = "",
+    timeframe: str = "",
+    tz: str = "",
+    instrument: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+) -> tuple[Bars, list[Finding]]:
+    """Repair a source (see `repair`) and list what was changed, then what is to be known of the result.
+
+    Raises
+    ------
+    DataError
+        What no repair can mend.
+    """
+    bars, changes = repair(
+        source,
+        symbol=symbol,
+        timeframe=timeframe,
+        tz=tz,
+        instrument=instrument,
+        now=now,
+        unnamed=_stem(source),
+    )
+    found = [Finding("repaired", _counted(change), _rows(change.rows), change.done) for change in changes]
+    if not found:
+        found.append(Finding("ok", "nothing had to be repaired"))
+    return bars, [*found, *check(bars).findings()]
+
+
+def _counted(change: Change) -> str:
+    n = len(change.rows)
+    return f"{n:,} row{'s' if n > 1 else ''}: {change.what}"
+
+
+def _stem(source: object) -> str:
+    """Return what bars are called whose symbol nobody knows."""
+    return Path(source).name.split(".")[0] if isinstance(source, str | Path) else "bars"
 
 
 def _finding(error: DataError) -> Finding:
@@ -211,15 +250,6 @@ def _line(finding: Finding) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
-def _gaps(bars: Bars, closes: bool) -> tuple[Gap, ...]:
-    step = np.diff(bars.time)
-    # Rounded, because a day of 25 hours in a local calendar is no missing bar.
-    missing = np.rint(step / bars.timeframe.delta).astype(np.int64) - 1
-    counts = (missing > 0) & (step > _USUAL_CLOSURE if closes else True)
-    rows: IntArray = np.flatnonzero(counts) + 1
-    return tuple(Gap(int(row), bars.time[row - 1], bars.time[row], int(missing[row - 1])) for row in rows)
-
-
 def _excursion(bars: Bars) -> FloatArray:
     """(n_bars,) how far each bar leaves both neighbouring closes, in median bar ranges; 0 at both ends."""
     away = np.zeros(len(bars))
@@ -233,14 +263,20 @@ def _excursion(bars: Bars) -> FloatArray:
     return away
 
 
-def _remarks(bars: Bars, closes: bool) -> tuple[str, ...]:
-    if not closes or bars.instrument.sessions_per_year > 0:
-        return ()
-    return (
-        f"{bars.symbol} has no bars on Saturdays and Sundays, but its facts say that it never closes: "
-        "give instrument.sessions_per_year (252 for US stocks) and session_hours, "
-        "so that ratios are not annualised by the bars that happen to be in the file.",
-    )
+def _remarks(bars: Bars) -> tuple[str, ...]:
+    remarks = []
+    if bars.closes and not bars.instrument.calendar and not bars.instrument.sessions_per_year:
+        remarks.append(
+            f"{bars.symbol} has no bars on Saturdays and Sundays, but its facts say that it never closes: "
+            "give instrument.calendar (XNYS for US stocks), or instrument.sessions_per_year (252 for them) "
+            "and session_hours, so that ratios are not annualised by the bars that happen to be in the file."
+        )
+    if looks_adjusted(bars):
+        remarks.append(
+            f"The prices of {bars.symbol} look adjusted for splits or dividends: absolute levels, ticks and "
+            "position sizes in the past are not what was traded."
+        )
+    return tuple(remarks)
 
 
 def _where(mask: np.ndarray) -> tuple[int, ...]:

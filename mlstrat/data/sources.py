@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlstrat.arrays import FloatArray, TimeArray
-from mlstrat.data import samples, stamps, tables
-from mlstrat.data.bars import PRICES, Bars, RowError
-from mlstrat.data.instrument import KNOWN, Instrument, facts_of
+from mlstrat.data import samples, stamps, stored, tables
+from mlstrat.data.bars import Bars, RowError
+from mlstrat.data.calendars import calendar_notes, close_times
+from mlstrat.data.inferred import instrument_of
+from mlstrat.data.instrument import Instrument
+from mlstrat.data.plausible import implausible
+from mlstrat.data.spacing import timeframe_of
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_DECIMALS = 8
-_DEFAULTS = Instrument("")
 # A file name's bar length: minutes as TradingView writes them (60), or a count and a unit (1h, 1D, 15min).
 _LENGTH = r"(?P<length>\d{1,4}(?:min|mo|[mhdwHDWMS])?|[DWM])"
 _NAMES = tuple(
@@ -35,8 +37,6 @@ _NAMES = tuple(
     )
 )
 _UNITS = {"": "m", "min": "m", "m": "m", "h": "h", "H": "h", "d": "d", "D": "d", "w": "w", "W": "w"}
-_DAY = 86_400
-_HOUR = np.timedelta64(3_600_000_000_000, "ns")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,8 @@ class Reading:
     def bars(self, start: object = None, end: object = None) -> Bars:
         """Return the validated bars that open at or after `start` and close by `end` (None = no bound)."""
         bars = Bars(**vars(self))
+        for doubt in implausible(bars):
+            raise doubt
         first, last = stamps.bound(start, "start"), stamps.bound(end, "end")
         return bars if first is None and last is None else bars.between(first, last)
 
@@ -119,16 +121,37 @@ def take(
     tz: str = "",
     instrument: Mapping[str, Any] | None = None,
     now: datetime | None = None,
+    unnamed: str = "",
 ) -> Reading:
     """Read a source as `read_bars` does, but without checking the laws of a bar.
+
+    Bars whose symbol is not known are called `unnamed`, and a note says so; empty = they are refused.
 
     Raises
     ------
     DataError
         The source cannot be understood as bars at all, or runs into the future.
     """
-    table, named, length = _table(source, symbol)
-    symbol = symbol or named or table.ticker
+    raw = open_source(source, symbol)
+    return understood(raw, symbol, timeframe, tz, instrument, now, unnamed)
+
+
+def understood(
+    raw: Raw,
+    symbol: str,
+    timeframe: str,
+    tz: str,
+    instrument: Mapping[str, Any] | None,
+    now: datetime | None,
+    unnamed: str,
+) -> Reading:
+    """Return the rows of a source as columns of bars; parameters and errors as for `take`."""
+    table = tables.from_frame(raw.frame, symbol, raw.origin)
+    notes: list[str] = []
+    symbol = symbol or raw.symbol or table.ticker
+    if not symbol and unnamed:
+        symbol = unnamed
+        notes.append(f"The symbol is not known, so the bars are called {unnamed}: give it with --symbol.")
     if not symbol:
         raise DataError(
             f'the symbol of {table.origin} is not known: pass symbol, such as symbol="BTCUSDT" '
@@ -137,11 +160,12 @@ def take(
     if not len(table.stamps):
         raise DataError(f"{table.origin} has no bars: check the file and the dates asked for.")
     time = stamps.to_utc(table.stamps, tz, table.origin)
-    length_of_bar, notes = _timeframe(time, timeframe or length, table.origin)
-    facts, facts_notes = _instrument(symbol, table, instrument)
-    notes += facts_notes
-    kept, drop_notes = _closed(time, length_of_bar, stamps.now_utc(now), table.origin)
-    notes += drop_notes
+    length_of_bar, length_notes = timeframe_of(time, timeframe or raw.timeframe, table.origin)
+    facts, facts_notes = instrument_of(symbol, table, stored.facts_with(raw.own, instrument))
+    _refuse_future(time, stamps.now_utc(now), table.origin)
+    kept, drop_notes = _closed(time, length_of_bar, facts.calendar, stamps.now_utc(now), table.origin)
+    notes += length_notes + facts_notes + drop_notes
+    notes += calendar_notes(facts.calendar, np.sort(time), length_of_bar.delta)
     columns = {name: column[:kept] for name, column in table.columns.items()}
     return Reading(
         time=time[:kept],
@@ -153,24 +177,54 @@ def take(
     )
 
 
-def _table(source: str | Path | pd.DataFrame, symbol: str) -> tuple[tables.Table, str, str]:
-    """Return the table, and the symbol and bar length that its name tells (empty = none)."""
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """A source as a frame, with what it or its name tells.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its rows, unjudged.
+    origin : str
+        Name for messages.
+    symbol, timeframe : str
+        As the file says itself, else as its name tells; empty = nothing.
+    own : Origin
+        What the file says about itself.
+    """
+
+    frame: pd.DataFrame
+    origin: str
+    symbol: str = ""
+    timeframe: str = ""
+    own: stored.Origin = field(default_factory=stored.Origin)
+
+
+def open_source(source: str | Path | pd.DataFrame, symbol: str = "") -> Raw:
+    """Return the rows of a source unjudged; parameters as for `read_bars`.
+
+    Raises
+    ------
+    DataError
+        The source is no path and no frame, cannot be read, or is a sample of another symbol.
+    """
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
-        return tables.from_frame(source, symbol), "", ""
+        return Raw(source, "the frame")
     if not isinstance(source, str | Path):
         raise DataError(f"bars cannot be read from a {type(source).__name__}: give a path or a DataFrame.")
     if str(source).startswith(samples.PREFIX):
-        own, length = name_facts(str(source).removeprefix(samples.PREFIX))
-        table = tables.from_frame(samples.load_frame(str(source)), symbol, str(source))
-        if symbol and symbol != own:
+        named, length = name_facts(str(source).removeprefix(samples.PREFIX))
+        if symbol and symbol != named:
             raise DataError(
-                f"{source} holds {own}, not {symbol}: leave out the symbol, or name another file."
+                f"{source} holds {named}, not {symbol}: leave out the symbol, or name another file."
             )
-        return table, own, length
+        return Raw(samples.load_frame(str(source)), str(source), named, length)
     path = Path(source)
-    return tables.from_file(path, symbol), *name_facts(path.name.split(".csv")[0].removesuffix(".parquet"))
+    frame, own = tables.read_frame(path), stored.origin_of(source)
+    named, length = name_facts(path.name.split(".csv")[0].removesuffix(".parquet"))
+    return Raw(frame, path.name, own.symbol or named, own.timeframe or length, own)
 
 
 def name_facts(stem: str) -> tuple[str, str]:
@@ -197,100 +251,20 @@ def _length(text: str) -> str:
     return f"{int(count)}{_UNITS[unit]}"
 
 
-def _timeframe(time: TimeArray, told: str, origin: str) -> tuple[Timeframe, list[str]]:
-    spacing = np.diff(np.unique(time)) // np.timedelta64(1_000_000_000, "ns")
-    if not len(spacing):
-        if not told:
-            raise DataError(
-                f'{origin} has one bar, so its length is not known: pass timeframe, such as "1h".'
-            )
-        return Timeframe(told), []
-    seconds, counts = np.unique(spacing.astype(np.int64), return_counts=True)
-    common = int(seconds[np.argmax(counts)])
-    if told and Timeframe(told).seconds == common:
-        _refuse_short_days(time, common, origin)
-        return _canonical(told), []
-    if common < 60 or common % 60:
-        raise DataError(f"the bars of {origin} are {common} s apart: export bars of whole minutes.")
-    measured = _text_of(common)
-    if told:
-        raise DataError(
-            f"{origin} should hold {told} bars, but its most common spacing is {measured}: "
-            f'pass timeframe="{measured}", or give the right file.'
-        )
-    _refuse_short_days(time, common, origin)
-    return Timeframe(measured), [f"The timeframe {measured} was inferred from the most common spacing."]
-
-
-def _canonical(told: str) -> Timeframe:
-    return Timeframe(_text_of(Timeframe(told).seconds))
-
-
-def _text_of(seconds: int) -> str:
-    """Return a length in its largest whole unit: 3600 -> 1h, 5400 -> 90m, 604800 -> 1w."""
-    for unit, size in (("w", 7 * _DAY), ("d", _DAY), ("h", 3600), ("m", 60)):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    raise DataError(f"bars of {seconds} s are not supported: export bars of whole minutes.")
-
-
-def _refuse_short_days(time: TimeArray, seconds: int, origin: str) -> None:
-    """Refuse daily bars stamped by a local clock across the start of summer time: one lasts 23 hours."""
-    if seconds != _DAY:
-        return
-    short = np.r_[False, np.diff(time) == 23 * _HOUR]
-    if short.any():
-        row = int(np.argmax(short))
-        where = f"{origin} ({np.datetime_as_string(time[row], 'm')})"
-        what = "follows a day of 23 hours, as a clock with summer time makes it"
-        raise RowError(row, where, what, "stamp daily bars at 00:00 UTC")
-
-
-def _instrument(
-    symbol: str, table: tables.Table, facts: Mapping[str, Any] | None
-) -> tuple[Instrument, list[str]]:
-    given = {name: value for name, value in (facts or {}).items() if value is not None}
-    notes = [] if table.has_volume else [f"{symbol} has no volume: volume is 0 in every bar."]
-    inferred: dict[str, Any] = {}
-    if symbol.upper() not in KNOWN:
-        prices = np.concatenate([table.columns[name] for name in PRICES])
-        for fact, values in (("tick", prices), ("step", table.columns["volume"])):
-            if fact not in given:
-                inferred[fact], note = _grid(fact, values)
-                notes.append(f"{fact} of {symbol} is not known: {note}; override it in the instrument facts.")
-    try:
-        return facts_of(symbol, **{**inferred, **given}), notes
-    except TypeError as error:
-        raise DataError(
-            f"the facts of {symbol} are {dict(given)}: give numbers, such as tick=0.01."
-        ) from error
-
-
-def _grid(fact: str, values: FloatArray) -> tuple[float, str]:
-    """Return the power of ten of which all values are whole multiples, and how it was found."""
-    finite = values[np.isfinite(values) & (np.abs(values) < 1e15)]
-    usual = float(getattr(_DEFAULTS, fact))
-    if not finite.any():
-        return usual, f"{usual:g} is assumed"
-    for decimals in range(_MOST_DECIMALS + 1):
-        if np.array_equal(np.round(finite, decimals), finite):
-            return float(
-                f"1e-{decimals}"
-            ), f"{float(f'1e-{decimals}'):g} was inferred from the data's decimals"
-    fine = float(f"1e-{_MOST_DECIMALS}")
-    size = usual if finite[finite > 0].min(initial=np.inf) >= 1 else fine
-    return size, f"the data has no fixed number of decimals, {size:g} is assumed"
-
-
-def _closed(time: TimeArray, timeframe: Timeframe, now: np.datetime64, origin: str) -> tuple[int, list[str]]:
-    """Return how many bars to keep: all, or all but a last one that has not closed by `now`."""
+def _refuse_future(time: TimeArray, now: np.datetime64, origin: str) -> None:
     ahead = time > now
     if ahead.any():
         row = int(np.argmax(ahead))
         where = f"{origin} ({np.datetime_as_string(time[row], 'm')})"
         what = f"lies in the future of the clock ({np.datetime_as_string(now, 'm')} UTC)"
         raise RowError(row, where, what, "check the time zone and the unit of the stamps, or set the clock")
-    if time[-1] + timeframe.delta <= now:
+
+
+def _closed(
+    time: TimeArray, timeframe: Timeframe, calendar: str, now: np.datetime64, origin: str
+) -> tuple[int, list[str]]:
+    """Return how many bars to keep: all, or all but a last one that has not closed by `now`."""
+    if close_times(time[-1:], timeframe, calendar)[0] <= now:
         return len(time), []
     if len(time) == 1:
         raise DataError(f"{origin} holds one bar, and it has not closed yet: read it after its close.")

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 # One range a unit: 1979-07-05 to 2128-06-11. Ranges do not meet, so a number has one meaning.
 _EPOCH_FIRST, _EPOCH_LAST = 3e8, 5e9
-_EPOCH_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+EPOCH_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _WITH_OFFSET = re.compile(r":\d{2}(\.\d+)?\s*(Z|z|UTC|[+-]\d{2}(:?\d{2})?)$")
-_NUMBER = re.compile(r"\d{9,19}(\.0*)?$")
+NUMBER = re.compile(r"\d{9,19}(\.0*)?$")
 # Inside what datetime64[ns] can hold, with room for a bar's length.
-_FIRST_YEAR, _LAST_YEAR = "1900", "2200"
+FIRST_YEAR, LAST_YEAR = "1900", "2200"
 
 
 def to_utc(raw: pd.Series, tz: str, origin: str) -> TimeArray:
@@ -55,11 +55,11 @@ def to_utc(raw: pd.Series, tz: str, origin: str) -> TimeArray:
         return _from_datetimes(pd.DatetimeIndex(raw), tz, origin)
     if pd.api.types.is_numeric_dtype(raw.dtype) and not pd.api.types.is_bool_dtype(raw.dtype):
         return _from_epoch(raw, origin)
-    texts = [_text(value) for value in raw]
+    texts = [as_text(value) for value in raw]
     _refuse(np.array([not text for text in texts]), texts, origin, "has no time", "give its open time")
-    if all(_NUMBER.match(text) for text in texts):
+    if all(NUMBER.match(text) for text in texts):
         return _from_epoch(pd.Series([int(text.partition(".")[0]) for text in texts], dtype=object), origin)
-    return _from_text(texts, tz, origin)
+    return _fromas_text(texts, tz, origin)
 
 
 def now_utc(now: datetime | None) -> np.datetime64:
@@ -90,7 +90,8 @@ def bound(value: object, name: str) -> np.datetime64 | None:
     return converted
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a cell as stripped text; empty where it is missing."""
     import pandas as pd
 
     missing = value is None or (pd.api.types.is_scalar(value) and pd.isna(value))
@@ -107,9 +108,9 @@ def _refuse(bad: BoolArray, shown: Sequence[Any], origin: str, what: str, remedy
 def _from_epoch(raw: pd.Series, origin: str) -> TimeArray:
     remedy = "give epoch seconds, ms, us or ns of 1979 or later, or ISO dates such as 2024-01-31T00:00Z"
     shown = raw.tolist()
-    number = _as_float(raw)
+    number = as_float(raw)
     _refuse(np.isnan(number), shown, origin, "has no time", "give its open time")
-    unit_of = np.array(["", *_EPOCH_UNITS])[_unit_index(number)]
+    unit_of = np.array(["", *EPOCH_UNITS])[unit_index(number)]
     _refuse(unit_of == "", shown, origin, "has a time that is no epoch number", remedy)
     unit = str(unit_of[0])
     other = unit_of != unit
@@ -122,20 +123,22 @@ def _from_epoch(raw: pd.Series, origin: str) -> TimeArray:
     return whole.astype(f"datetime64[{unit}]").astype("datetime64[ns]")
 
 
-def _as_float(raw: pd.Series) -> FloatArray:
+def as_float(raw: pd.Series) -> FloatArray:
+    """Return epoch numbers as float64, NaN where one is missing."""
     if np.issubdtype(getattr(raw.dtype, "type", object), np.complexfloating):
         raise DataError("the time column holds complex numbers: give epoch numbers or ISO dates.")
     return np.asarray(raw.to_numpy(np.float64, na_value=np.nan), np.float64)
 
 
-def _unit_index(number: FloatArray) -> np.ndarray:
+def unit_index(number: FloatArray) -> np.ndarray:
+    """Return 1 to 4 where a number is an epoch of s, ms, us or ns (see `EPOCH_UNITS`), 0 where it is none."""
     index = np.zeros(len(number), np.int64)
-    for position, scale in enumerate(_EPOCH_UNITS.values(), start=1):
+    for position, scale in enumerate(EPOCH_UNITS.values(), start=1):
         index[(number >= _EPOCH_FIRST * scale) & (number < _EPOCH_LAST * scale)] = position
     return index
 
 
-def _from_text(texts: list[str], tz: str, origin: str) -> TimeArray:
+def _fromas_text(texts: list[str], tz: str, origin: str) -> TimeArray:
     import pandas as pd
 
     says_offset = np.array([_WITH_OFFSET.search(text) is not None for text in texts], bool)
@@ -155,8 +158,8 @@ def _from_datetimes(index: pd.DatetimeIndex, tz: str, origin: str) -> TimeArray:
     if index.tz is None:
         index = _localised(index, tz, origin)
     utc = index.tz_convert("UTC").tz_localize(None).to_numpy()
-    far = (utc < np.datetime64(_FIRST_YEAR)) | (utc >= np.datetime64(_LAST_YEAR))
-    _refuse(far, index, origin, f"lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}", "mend the time")
+    far = (utc < np.datetime64(FIRST_YEAR)) | (utc >= np.datetime64(LAST_YEAR))
+    _refuse(far, index, origin, f"lies outside the years {FIRST_YEAR} to {LAST_YEAR}", "mend the time")
     return np.asarray(utc.astype("datetime64[ns]"))
 
 

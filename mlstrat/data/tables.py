@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ _HEADERLESS = {
     ),
 }
 
+Numbers = Callable[["pd.Series", str, str], FloatArray]
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -52,7 +54,7 @@ class Table:
     ticker : str
         Symbol that the table itself names; empty where it names none.
     has_volume : bool
-        Whether there is a volume column with anything in it.
+        Whether there is a volume column with anything but zeros and empty cells in it.
     """
 
     origin: str
@@ -62,13 +64,13 @@ class Table:
     has_volume: bool
 
 
-def from_file(path: Path, symbol: str) -> Table:
-    """Read a CSV (`.csv`, `.csv.gz`, `.zip`) or Parquet (`.parquet`, `.pq`) file.
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read the rows of a CSV (`.csv`, `.csv.gz`, `.zip`) or Parquet (`.parquet`, `.pq`) file.
 
     Raises
     ------
     DataError
-        The file cannot be read, or is not a table of bars.
+        The file cannot be read.
     """
     import pandas as pd
     import pyarrow as pa
@@ -78,7 +80,7 @@ def from_file(path: Path, symbol: str) -> Table:
     if not is_parquet and not kind.endswith((".csv", ".csv.gz", ".zip")):
         raise DataError(f"{path} is neither CSV nor Parquet by its name: give a .csv or .parquet file.")
     try:
-        frame = pd.read_parquet(path) if is_parquet else _read_csv(path)
+        return pd.read_parquet(path) if is_parquet else _read_csv(path)
     except OSError as error:
         reason = error.strerror or "it is damaged"
         raise DataError(
@@ -89,17 +91,21 @@ def from_file(path: Path, symbol: str) -> Table:
         raise DataError(
             f"{path} is not a readable {'Parquet' if is_parquet else 'CSV'} file ({reason}): export it again."
         ) from error
-    return from_frame(frame, symbol, path.name)
 
 
-def from_frame(frame: pd.DataFrame, symbol: str, origin: str = "the frame") -> Table:
+def from_frame(
+    frame: pd.DataFrame, symbol: str, origin: str = "the frame", numbers: Numbers | None = None
+) -> Table:
     """Find the open times, prices and volume of a DataFrame; the frame is not changed.
+
+    `numbers` turns a column with a name into floats, for an origin; default: refuse what is no number.
 
     Raises
     ------
     DataError
         A column is missing, given twice, or holds something that is not a number.
     """
+    numbers = numbers or floats
     frame, ticker = _one_ticker(_with_header(frame), symbol, origin)
     names = [_plain(label) for label in frame.columns]
     columns = {}
@@ -108,7 +114,7 @@ def from_frame(frame: pd.DataFrame, symbol: str, origin: str = "the frame") -> T
         if len(places) > 1:
             raise DataError(f"{origin} has {len(places)} columns called {wanted}: keep one of them.")
         if places:
-            columns[wanted] = _floats(frame.iloc[:, places[0]], wanted, origin)
+            columns[wanted] = numbers(frame.iloc[:, places[0]], wanted, origin)
     missing = [name for name in PRICES if name not in columns]
     if missing:
         listed = ", ".join(str(label) for label in frame.columns[:12])
@@ -117,7 +123,7 @@ def from_frame(frame: pd.DataFrame, symbol: str, origin: str = "the frame") -> T
             "give time, open, high, low, close and, if there is one, volume."
         )
     volume = columns.get("volume")
-    has_volume = volume is not None and not np.isnan(volume).all()
+    has_volume = volume is not None and bool(np.nan_to_num(volume).any())
     if not has_volume:
         columns["volume"] = np.zeros(len(frame))
     return Table(origin, _stamps(frame, names, origin), columns, ticker, has_volume)
@@ -210,7 +216,8 @@ def _stamps(frame: pd.DataFrame, names: list[str], origin: str) -> pd.Series:
     return frame.iloc[:, places[0]].reset_index(drop=True)
 
 
-def _floats(column: pd.Series, name: str, origin: str) -> FloatArray:
+def floats(column: pd.Series, name: str, origin: str) -> FloatArray:
+    """Return a column as float64, NaN where a cell is empty; raises DataError where one is no number."""
     import pandas as pd
 
     dtype = column.dtype

@@ -22,7 +22,14 @@ _FAST, _SLOW = 2.0 / 3.0, 2.0 / 31.0
     unit="share",
     source="Kaufman 1995: close over his adaptive mean of efficiency ratio n, fast 2 and slow 30, started "
     "at the n-th close as TA-Lib does; efficiency 1 where no price changed",
-    no_pine="an adaptive mean needs a variable: too long for one expression",
+    pine="var float mean = na\n"
+    "path = math.sum(math.abs(ta.change(close)), {0})\n"
+    "flat = math.sign(ta.highest(math.abs(ta.change(close)), {0})) == 0\n"
+    "efficiency = flat ? 1.0 : math.min(math.abs(close - close[{0}]) / path, 1.0)\n"
+    "smoothing = math.pow(efficiency * (2.0 / 3.0 - 2.0 / 31.0) + 2.0 / 31.0, 2)\n"
+    "before = nz(mean, close[1])\n"
+    "mean := na(path) ? na : before + smoothing * (close - before)\n"
+    "close / mean - 1",
 )
 @njit
 def kama_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

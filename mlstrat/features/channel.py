@@ -25,11 +25,17 @@ from mlstrat.features.window import (
     each=((20, 2.0),),
     inputs=("close",),
     state=lambda n, mult: 2 * n + POWERS,
+    local=POWERS,
     lookback=lambda n, mult: n,
     unit="share of the band, 0 = lower, 1 = upper",
     source="Bollinger 2001, %b, population deviation; 0.5 where the band has no width",
-    pine="ta.stdev(close, {0}) > 0 ? "
-    "0.5 + (close - ta.sma(close, {0})) / (2 * {1} * ta.stdev(close, {0})) : 0.5",
+    pine="mean = ta.sma(close, {0})\n"
+    "square = 0.0\n"
+    "for i = 0 to {0} - 1\n"
+    "    square += math.pow(close[i] - mean, 2)\n"
+    "deviation = math.sqrt(square / {0})\n"
+    "flat = math.sign(ta.highest(close, {0}) - ta.lowest(close, {0})) == 0\n"
+    "flat ? 0.5 : 0.5 + (close - mean) / (2 * {1} * deviation)",
 )
 @njit
 def bb_position_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -48,10 +54,17 @@ def bb_position_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
     each=((20, 2.0),),
     inputs=("close",),
     state=lambda n, mult: 2 * n + POWERS,
+    local=POWERS,
     lookback=lambda n, mult: n,
     unit="share of the middle",
     source="Bollinger 2001, BandWidth, population deviation",
-    pine="2 * {1} * ta.stdev(close, {0}) / ta.sma(close, {0})",
+    pine="mean = ta.sma(close, {0})\n"
+    "square = 0.0\n"
+    "for i = 0 to {0} - 1\n"
+    "    square += math.pow(close[i] - mean, 2)\n"
+    "deviation = math.sqrt(square / {0})\n"
+    "flat = math.sign(ta.highest(close, {0}) - ta.lowest(close, {0})) == 0\n"
+    "flat ? 0.0 : 2 * {1} * deviation / mean",
 )
 @njit
 def bb_width_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -72,8 +85,10 @@ def bb_width_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     lookback=lambda n, mult: n,
     unit="share of the channel, 0 = lower, 1 = upper",
     source="Keltner 1960 with simple means, of close and of true range; 0.5 where the channel has no width",
-    pine="math.sum(ta.tr(true), {0}) > 0 ? "
-    "0.5 + (close - ta.sma(close, {0})) / (2 * {1} * ta.sma(ta.tr(true), {0})) : 0.5",
+    pine="mean = ta.sma(close, {0})\n"
+    "spread = ta.sma(ta.tr(true), {0})\n"
+    "flat = math.sign(ta.highest(ta.tr(true), {0})) == 0\n"
+    "flat ? 0.5 : 0.5 + (close - mean) / (2 * {1} * spread)",
 )
 @njit
 def keltner_position_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -93,18 +108,20 @@ def keltner_position_step(state: FloatArray, bar: FloatArray, params: FloatArray
     each=((20,), (55,)),
     inputs=("high", "low", "close"),
     state=lambda n: 2 * (n + WINDOW),
+    local=2 * WINDOW,
     lookback=lambda n: n,
     unit="share of the channel, 0..1",
     source="Donchian's n-bar channel, this bar included; 0.5 where it has no width",
-    pine="ta.highest({0}) > ta.lowest({0}) ? "
-    "(close - ta.lowest({0})) / (ta.highest({0}) - ta.lowest({0})) : 0.5",
+    pine="top = ta.highest({0})\n"
+    "bottom = ta.lowest({0})\n"
+    "math.sign(top - bottom) == 0 ? 0.5 : (close - bottom) / (top - bottom)",
 )
 @njit
 def donchian_position_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Where the close lies between the lowest low and the highest high of n bars."""
     n = int(params[0])
-    top = max_push(state, 0, n, bar[1])
-    bottom = min_push(state, n + WINDOW, n, bar[2])
+    top = max_push(state, 0, n, bar[1], 2 * WINDOW)
+    bottom = min_push(state, WINDOW, n, bar[2], 2 * WINDOW + n)
     return 0.5 if top == bottom else (bar[3] - bottom) / (top - bottom)
 
 
@@ -114,6 +131,7 @@ def donchian_position_step(state: FloatArray, bar: FloatArray, params: FloatArra
     each=((9,),),
     inputs=("high", "low", "close"),
     state=lambda n: 2 * (n + WINDOW),
+    local=2 * WINDOW,
     lookback=lambda n: n,
     unit="share",
     source="Hosoda 1969: close over the midpoint of n bars, not displaced",
@@ -125,6 +143,7 @@ def donchian_position_step(state: FloatArray, bar: FloatArray, params: FloatArra
     each=((26,),),
     inputs=("high", "low", "close"),
     state=lambda n: 2 * (n + WINDOW),
+    local=2 * WINDOW,
     lookback=lambda n: n,
     unit="share",
     source="Hosoda 1969: close over the midpoint of n bars, not displaced",
@@ -134,30 +153,30 @@ def donchian_position_step(state: FloatArray, bar: FloatArray, params: FloatArra
 def midpoint_distance_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Close over the middle of the n-bar channel."""
     n = int(params[0])
-    top = max_push(state, 0, n, bar[1])
-    bottom = min_push(state, n + WINDOW, n, bar[2])
+    top = max_push(state, 0, n, bar[1], 2 * WINDOW)
+    bottom = min_push(state, WINDOW, n, bar[2], 2 * WINDOW + n)
     return float(bar[3] / ((top + bottom) / 2.0) - 1.0)
 
 
 @part_of_step
-def _since_highest(state: FloatArray, at: int, n: int, value: float) -> float:
+def _since_highest(state: FloatArray, at: int, first: int, n: int, value: float) -> float:
     """Append a value and return how many bars ago the latest highest of the last n was; NaN before n bars.
 
     A ring of n and the age of its highest value, which is searched for only when the old one has left.
     """
-    ring_push(state, at, n, value)
+    ring_push(state, at, n, value, first)
     if state[at] == 1.0:
         return math.nan
-    age = int(state[at + RING + n]) + 1
+    age = int(state[at + RING]) + 1
     if age >= n:
         age, top = 0, value
         for k in range(1, n):
-            earlier = ring_back(state, at, n, k)
+            earlier = ring_back(state, at, n, k, first)
             if earlier > top:
                 age, top = k, earlier
-    elif value >= ring_back(state, at, n, age):
+    elif value >= ring_back(state, at, n, age, first):
         age = 0
-    state[at + RING + n] = age
+    state[at + RING] = age
     return float(age) if ring_full(state, at, n) else math.nan
 
 
@@ -167,15 +186,23 @@ def _since_highest(state: FloatArray, at: int, n: int, value: float) -> float:
     each=((25,),),
     inputs=("high", "low"),
     state=lambda n: 2 * (n + 1 + RING + 1),
+    local=2 * (RING + 1),
     lookback=lambda n: n + 1,
     unit="points, -100..100",
     source="Chande 1995, Aroon oscillator; the latest of equal extremes counts, so 0 on a flat market",
-    pine="100.0 * (ta.highestbars(high, {0} + 1) - ta.lowestbars(low, {0} + 1)) / {0}",
+    pine="top = ta.highest({0} + 1)\n"
+    "bottom = ta.lowest({0} + 1)\n"
+    "since_top = 0\n"
+    "since_bottom = 0\n"
+    "for i = {0} to 0\n"
+    "    since_top := math.sign(high[i] - top) == 0 ? i : since_top\n"
+    "    since_bottom := math.sign(low[i] - bottom) == 0 ? i : since_bottom\n"
+    "na(top) ? na : 100.0 * (since_bottom - since_top) / {0}",
 )
 @njit
 def aroon_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     """Aroon oscillator: how much later the highest high came than the lowest low."""
     n = int(params[0])
-    since_top = _since_highest(state, 0, n + 1, bar[1])
-    since_bottom = _since_highest(state, n + 1 + RING + 1, n + 1, -bar[2])
+    since_top = _since_highest(state, 0, 2 * (RING + 1), n + 1, bar[1])
+    since_bottom = _since_highest(state, RING + 1, 2 * (RING + 1) + n + 1, n + 1, -bar[2])
     return 100.0 * (since_bottom - since_top) / n

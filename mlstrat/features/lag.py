@@ -13,10 +13,11 @@ from mlstrat.features.window import RING, WINDOW, ring_push, sum_push
     each=((1,), (2,), (3,), (5,), (10,)),
     inputs=("close",),
     state=lambda k: 1 + k + RING,
+    local=1 + RING,
     lookback=lambda k: k + 2,
     unit="share",
     source="definition: one-bar return k bars ago",
-    pine="(close / close[1] - 1)[{0}]",
+    pine="close[{0}] / close[{0} + 1] - 1",
 )
 @njit
 def ret_lag_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -33,6 +34,7 @@ def ret_lag_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> floa
     each=((1,), (2,), (3,)),
     inputs=("high", "low", "close"),
     state=lambda k: k + RING,
+    local=RING,
     lookback=lambda k: k + 1,
     unit="share of close",
     source="definition: range over close, k bars ago",
@@ -53,7 +55,9 @@ def range_lag_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> fl
     lookback=lambda k, n: n + k,
     unit="ratio",
     source="definition: volume_ratio k bars ago",
-    pine="(ta.sma(volume, {1}) > 0 ? volume / ta.sma(volume, {1}) : 1.0)[{0}]",
+    pine="mean = ta.sma(volume, {1})\n"
+    "ratio = math.sign(ta.highest(volume, {1})) == 0 ? 1.0 : volume / mean\n"
+    "ratio[{0}]",
 )
 @njit
 def volume_ratio_lag_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

@@ -10,9 +10,10 @@ import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.data.bars import Bars
-from mlstrat.errors import ConfigError, DataError, NotEnoughBarsError
-from mlstrat.features.program import compile_program
-from mlstrat.features.registry import Feature, resolve
+from mlstrat.errors import ConfigError, NotEnoughBarsError
+from mlstrat.features.choose import choose, market_of
+from mlstrat.features.registry import Feature
+from mlstrat.features.runner import Runner, seconds_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,11 @@ class FeatureMatrix:
 
 
 def build(
-    bars: Bars, names: Sequence[str] = (), families: Sequence[str] = (), threads: int = 2
+    bars: Bars,
+    names: Sequence[str] = (),
+    families: Sequence[str] = (),
+    threads: int = 2,
+    others: Sequence[Bars] = (),
 ) -> FeatureMatrix:
     """Compute features of every bar.
 
@@ -72,9 +77,11 @@ def build(
     bars : Bars
         The bars; row t of the result uses bars up to t.
     names, families : sequence of str
-        What to compute, as for `resolve`; both empty = every model input.
+        What to compute, as for `choose`; both empty = every model input.
     threads : int
         Threads that share the features; the bits are the same for any number.
+    others : sequence of Bars
+        Bars of other symbols; row t uses those closed by the close of bar t.
 
     Returns
     -------
@@ -84,50 +91,30 @@ def build(
     Raises
     ------
     ConfigError
-        A name or family is not registered.
+        A name or family is not registered, or a named feature does not fit the length of the bars.
     DataError
-        A volume feature was asked for by name, and the bars have no volume.
+        A named feature needs volume or another symbol's bars, and there are none.
     NotEnoughBarsError
         There are fewer bars than the largest lookback.
     """
-    features = chosen(bars.symbol, len(bars), bars.has_volume, names, families)
-    program = compile_program(features)
-    values = np.empty((len(bars), len(features)))
-    program.advance(program.start(), bars.matrix, values, threads)
+    features = choose(market_of(bars, others), names, families)
+    runner = Runner(features, bars.timeframe.seconds, others)
+    closes = seconds_of(bars.close_time)
+    lookback = runner.lookbacks(features, closes)
+    check_length(features, lookback, len(bars))
+    values = runner.take(bars.matrix, closes, threads)
     values.setflags(write=False)
-    return FeatureMatrix(
-        names=tuple(f.name for f in features),
-        values=values,
-        lookback=np.array([f.lookback for f in features], np.int64),
-    )
+    return FeatureMatrix(runner.names, values, lookback)
 
 
-def chosen(
-    symbol: str, n_bars: int, has_volume: bool, names: Sequence[str], families: Sequence[str]
-) -> tuple[Feature, ...]:
-    """Return the features that `build` computes for bars of this many rows, with or without volume."""
-    features = _with_data(symbol, has_volume, resolve(names, families), names)
-    widest = max(features, key=lambda f: f.lookback)
-    if n_bars < widest.lookback:
-        raise NotEnoughBarsError(n_bars, widest.lookback, f"feature {widest.name}")
-    return features
+def check_length(features: Sequence[Feature], lookback: IntArray, n_bars: int) -> None:
+    """Refuse bars that are fewer than the largest lookback.
 
-
-def _with_data(
-    symbol: str, has_volume: bool, features: tuple[Feature, ...], names: Sequence[str]
-) -> tuple[Feature, ...]:
-    if has_volume:
-        return features
-    refused = [f.name for f in features if f.needs_volume and f.name in names]
-    if refused:
-        raise DataError(
-            f"{', '.join(refused)} cannot be computed, because {symbol} has no volume: "
-            "take these names out of features.names, or load bars with volume."
-        )
-    kept = tuple(f for f in features if not f.needs_volume)
-    if not kept:
-        raise DataError(
-            f"no feature is left for {symbol}, which has no volume: "
-            "choose another family than volume, or load bars with volume."
-        )
-    return kept
+    Raises
+    ------
+    NotEnoughBarsError
+        Naming the feature with the largest lookback.
+    """
+    widest = int(np.argmax(lookback))
+    if n_bars < lookback[widest]:
+        raise NotEnoughBarsError(n_bars, int(lookback[widest]), f"feature {features[widest].name}")

@@ -28,7 +28,20 @@ def _fill_entropy_table(state: FloatArray, at: int, n: int) -> None:
     source="Bandt and Pompe 2002, permutation entropy: of the 6 orders of 3 closes in a row among the last n "
     "such triples, equal ones counted as rising. Histograms of returns jump where rounding moves a return "
     "over an edge, orders do not",
-    no_pine="counting orders needs an array",
+    pine="early = math.sign(close[1] - close[2]) < 0 ? 0 : 1\n"
+    "late = math.sign(close - close[1]) < 0 ? 0 : 2\n"
+    "both = math.sign(close - close[2]) < 0 ? 0 : 4\n"
+    "pattern = early + late + both\n"
+    "a = math.sum(pattern == 0 ? 1.0 : 0.0, {0}) / {0}\n"
+    "b = math.sum(pattern == 1 ? 1.0 : 0.0, {0}) / {0}\n"
+    "c = math.sum(pattern == 2 ? 1.0 : 0.0, {0}) / {0}\n"
+    "d = math.sum(pattern == 5 ? 1.0 : 0.0, {0}) / {0}\n"
+    "e = math.sum(pattern == 6 ? 1.0 : 0.0, {0}) / {0}\n"
+    "f = math.sum(pattern == 7 ? 1.0 : 0.0, {0}) / {0}\n"
+    "total = a * math.log(math.max(a, 1e-9)) + b * math.log(math.max(b, 1e-9))\n"
+    "total += c * math.log(math.max(c, 1e-9)) + d * math.log(math.max(d, 1e-9))\n"
+    "total += e * math.log(math.max(e, 1e-9)) + f * math.log(math.max(f, 1e-9))\n"
+    "-total / math.log(6)",
 )
 @njit
 def entropy_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -65,7 +78,18 @@ def entropy_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> floa
     lookback=lambda n: n + 1,
     unit="1; 0.5 = no memory",
     source="Hurst 1951: ln(R/S) over ln(n/2), of n one-bar returns; 0.5 where they do not vary",
-    no_pine="a range of running sums needs a loop",
+    pine="ret = close / close[1] - 1\n"
+    "mean = ta.sma(ret, {0})\n"
+    "deviation = ta.stdev(ret, {0})\n"
+    "still = math.sign(ta.highest(ret, {0}) - ta.lowest(ret, {0})) == 0\n"
+    "total = 0.0\n"
+    "top = 0.0\n"
+    "bottom = 0.0\n"
+    "for i = 0 to {0} - 1\n"
+    "    total += ret[i] - mean\n"
+    "    top := math.max(top, total)\n"
+    "    bottom := math.min(bottom, total)\n"
+    "still ? 0.5 : math.log((top - bottom) / deviation) / math.log({0} / 2.0)",
 )
 @njit
 def hurst_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -127,7 +151,13 @@ def _fill_weights(state: FloatArray, at: int, n: int, order: float) -> None:
     source="Hosking 1981 and Lopez de Prado 2018, ch. 5: fractional difference of order d % of the log price "
     "over a fixed window, the price n bars ago being 1. As the weights of order d add up to those of order "
     "d - 1, it is summed from log returns, which do not know the price's unit",
-    no_pine="a hundred weights need a loop",
+    pine="ret = math.log(close / close[1])\n"
+    "weight = 1.0\n"
+    "total = 0.0\n"
+    "for i = 0 to {1} - 1\n"
+    "    total += weight * ret[i]\n"
+    "    weight *= (i + 1 - {0} / 100.0) / (i + 1)\n"
+    "total",
 )
 @njit
 def fracdiff_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

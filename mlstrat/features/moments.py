@@ -11,8 +11,11 @@ of the values less a pivot, which is the last value of the block before. So
 
 import math
 
+import numpy as np
+
 from mlstrat.arrays import FloatArray
-from mlstrat.features.window import part_of_step
+from mlstrat.features.local import head_at, values_at
+from mlstrat.features.window import part_of_step, place
 
 # Sizes of the blocks beyond their n values (times the number of sums).
 POWERS = 7
@@ -28,47 +31,45 @@ def powers_push(
 
     A block of `POWERS` + order x n values. Sums of powers above `order` are 0; all are NaN before n values.
     """
-    slot = int(state[at])
-    first = at + POWERS
-    state[first + slot] = value
-    state[at + 1] += 1.0
-    if slot + 1 < n:
-        pivot = state[at + 2]
+    head, values = head_at(state, at), values_at(state, at + POWERS)
+    slot = place(head[0])
+    values[slot] = value
+    head[0] += 1.0
+    if head[0] < n:
+        pivot, after = head[2], slot + np.uintp(1)
         off = value - pivot
         if slot == 0:
-            for power in range(order):
-                state[at + 3 + power] = 0.0
-        state[at] = slot + 1.0
-        if state[at + 1] < n:
+            head[3], head[4], head[5], head[6] = 0.0, 0.0, 0.0, 0.0
+        if head[1] == 0.0:
             return math.nan, math.nan, math.nan, math.nan, math.nan
-        here = first + slot + 1
-        state[at + 3] += off
-        s1, s2, s3, s4 = state[at + 3] + state[here], 0.0, 0.0, 0.0
+        head[3] += off
+        s1, s2, s3, s4 = head[3] + values[after], 0.0, 0.0, 0.0
         if order > 1:
-            state[at + 4] += off * off
-            s2 = state[at + 4] + state[here + n]
+            head[4] += off * off
+            s2 = head[4] + values[after + np.uintp(n)]
         if order > 2:
-            state[at + 5] += off * off * off
-            s3 = state[at + 5] + state[here + 2 * n]
+            head[5] += off * off * off
+            s3 = head[5] + values[after + np.uintp(2 * n)]
         if order > 3:
-            state[at + 6] += (off * off) * (off * off)
-            s4 = state[at + 6] + state[here + 3 * n]
+            head[6] += (off * off) * (off * off)
+            s4 = head[6] + values[after + np.uintp(3 * n)]
         return float(pivot), float(s1), float(s2), float(s3), float(s4)
-    state[at], state[at + 2] = 0.0, value
+    head[0], head[1], head[2] = 0.0, 1.0, value
     s1, s2, s3, s4 = 0.0, 0.0, 0.0, 0.0
-    for i in range(first + n - 1, first - 1, -1):
-        off = state[i] - value
+    for back in range(1, n + 1):
+        i = np.uintp(n - back)
+        off = values[i] - value
         s1 += off
-        state[i] = s1
+        values[i] = s1
         if order > 1:
             s2 += off * off
-            state[i + n] = s2
+            values[i + np.uintp(n)] = s2
         if order > 2:
             s3 += off * off * off
-            state[i + 2 * n] = s3
+            values[i + np.uintp(2 * n)] = s3
         if order > 3:
             s4 += (off * off) * (off * off)
-            state[i + 3 * n] = s4
+            values[i + np.uintp(3 * n)] = s4
     return value, s1, s2, s3, s4
 
 
@@ -86,36 +87,36 @@ def line_push(state: FloatArray, at: int, n: int, value: float) -> tuple[float, 
 
     A block of `LINE` + 3 n values; all NaN before n values.
     """
-    slot = int(state[at])
-    first = at + LINE
-    state[first + slot] = value
-    state[at + 1] += 1.0
-    if slot + 1 < n:
+    head, values = head_at(state, at), values_at(state, at + LINE)
+    earlier, slot = head[0], place(head[0])
+    values[slot] = value
+    head[0] += 1.0
+    if head[0] < n:
         if slot == 0:
-            state[at + 3], state[at + 4], state[at + 5] = 0.0, 0.0, 0.0
-        state[at] = slot + 1.0
-        if state[at + 1] < n:
+            head[3], head[4], head[5] = 0.0, 0.0, 0.0
+        if head[1] == 0.0:
             return math.nan, math.nan, math.nan, math.nan
-        pivot, here = state[at + 2], first + slot + 1
+        pivot, after = head[2], slot + np.uintp(1)
         off = value - pivot
-        state[at + 3] += off
-        state[at + 4] += off * off
-        state[at + 5] += slot * off
-        weighted = (n - slot) * state[at + 3] + state[at + 5] + state[here + 2 * n]
+        head[3] += off
+        head[4] += off * off
+        head[5] += earlier * off
+        weighted = (n - earlier) * head[3] + head[5] + values[after + np.uintp(2 * n)]
         return (
             float(pivot),
-            float(state[at + 3] + state[here]),
-            float(state[at + 4] + state[here + n]),
-            weighted,
+            float(head[3] + values[after]),
+            float(head[4] + values[after + np.uintp(n)]),
+            float(weighted),
         )
-    state[at], state[at + 2] = 0.0, value
+    head[0], head[1], head[2] = 0.0, 1.0, value
     s1, s2, weighted = 0.0, 0.0, 0.0
-    for i in range(first + n - 1, first - 1, -1):
-        off = state[i] - value
+    for back in range(1, n + 1):
+        i = np.uintp(n - back)
+        off = values[i] - value
         s1 += off
         s2 += off * off
         weighted += s1
-        state[i], state[i + n], state[i + 2 * n] = s1, s2, weighted
+        values[i], values[i + np.uintp(n)], values[i + np.uintp(2 * n)] = s1, s2, weighted
     return value, s1, s2, weighted
 
 
@@ -126,38 +127,39 @@ def pairs_push(state: FloatArray, at: int, n: int, value: float) -> tuple[float,
 
     A block of `PAIRS` + 4 n values; all NaN before n values.
     """
-    slot = int(state[at])
-    first = at + PAIRS
-    state[first + slot] = value
-    state[at + 1] += 1.0
-    if slot + 1 < n:
+    head, values = head_at(state, at), values_at(state, at + PAIRS)
+    slot = place(head[0])
+    values[slot] = value
+    head[0] += 1.0
+    if head[0] < n:
         if slot == 0:
-            state[at + 3], state[at + 4], state[at + 5], state[at + 6] = 0.0, 0.0, 0.0, 0.0
-        state[at] = slot + 1.0
-        if state[at + 1] < n:
+            head[3], head[4], head[5], head[6] = 0.0, 0.0, 0.0, 0.0
+        if head[1] == 0.0:
             return math.nan, math.nan, math.nan, math.nan, math.nan
-        pivot, here = state[at + 2], first + slot + 1
+        pivot, after = head[2], slot + np.uintp(1)
         off = value - pivot
-        state[at + 3] += off
-        state[at + 4] += off * off
+        head[3] += off
+        head[4] += off * off
         # The value before this block is the pivot itself, so no product reaches over the border.
-        state[at + 5] += off * state[at + 6]
-        state[at + 6] = off
-        s1, s2 = state[at + 3] + state[here], state[at + 4] + state[here + n]
+        head[5] += off * head[6]
+        head[6] = off
+        s1, s2 = head[3] + values[after], head[4] + values[after + np.uintp(n)]
         return (
             float(pivot),
             float(s1),
             float(s2),
-            float(state[at + 5] + state[here + 2 * n]),
-            float(off + state[here + 3 * n]),
+            float(head[5] + values[after + np.uintp(2 * n)]),
+            float(off + values[after + np.uintp(3 * n)]),
         )
-    state[at], state[at + 2] = 0.0, value
+    head[0], head[1], head[2] = 0.0, 1.0, value
     s1, s2, products, later = 0.0, 0.0, 0.0, 0.0
-    for i in range(first + n - 1, first - 1, -1):
-        off = state[i] - value
+    for back in range(1, n + 1):
+        i = np.uintp(n - back)
+        off = values[i] - value
         s1 += off
         s2 += off * off
         products += off * later
         later = off
-        state[i], state[i + n], state[i + 2 * n], state[i + 3 * n] = s1, s2, products, off
+        values[i], values[i + np.uintp(n)] = s1, s2
+        values[i + np.uintp(2 * n)], values[i + np.uintp(3 * n)] = products, off
     return value, s1, s2, products, later

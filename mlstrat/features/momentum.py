@@ -14,6 +14,7 @@ from mlstrat.features.window import EMA, RING, WINDOW, ema_push, part_of_step, r
     each=((12,), (24,), (48,)),
     inputs=("close",),
     state=lambda n: n + RING,
+    local=RING,
     lookback=lambda n: n + 1,
     unit="percent",
     source="definition: rate of change over n bars",
@@ -35,7 +36,7 @@ def roc_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     warmup=lambda n, atr: n + atr + decay_bars(2 * atr - 1),
     unit="average true ranges",
     source="definition: change over n bars in units of ATR; 0 where there was no range",
-    pine="ta.atr({1}) > 0 ? (close - close[{0}]) / ta.atr({1}) : 0.0",
+    pine="spread = ta.atr({1})\nmath.sign(spread) == 0 ? 0.0 : (close - close[{0}]) / spread",
 )
 @njit
 def momentum_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -51,10 +52,14 @@ def momentum_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     each=((14,),),
     inputs=("close",),
     state=lambda n: 1 + 2 * (n + WINDOW),
+    local=1 + 2 * WINDOW,
     lookback=lambda n: n + 1,
     unit="points, -100..100",
     source="Chande 1994, with sums of n changes; 0 where no price changed",
-    pine="math.sum(math.abs(ta.change(close)), {0}) > 0 ? ta.cmo(close, {0}) : 0.0",
+    pine="move = ta.change(close)\n"
+    "up = math.sum(math.max(move, 0.0), {0})\n"
+    "down = math.sum(math.max(-move, 0.0), {0})\n"
+    "math.sign(ta.highest(math.abs(move), {0})) == 0 ? 0.0 : 100 * (up - down) / (up + down)",
 )
 @njit
 def cmo_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -64,8 +69,9 @@ def cmo_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
         return math.nan
     n = int(params[0])
     change = bar[3] - previous
-    up = sum_push(state, 1, n, max(change, 0.0))
-    down = sum_push(state, 1 + n + WINDOW, n, max(-change, 0.0))
+    first = 1 + 2 * WINDOW
+    up = sum_push(state, 1, n, max(change, 0.0), first)
+    down = sum_push(state, 1 + WINDOW, n, max(-change, 0.0), first + n)
     return 0.0 if up + down == 0.0 else 100.0 * ((up - down) / (up + down))
 
 
@@ -79,7 +85,7 @@ def cmo_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     warmup=lambda slow, fast: slow + fast + decay_bars(slow) + decay_bars(fast),
     unit="share, -1..1",
     source="Blau 1991, true strength index; 0 where no price changed",
-    pine="ta.tsi(close, {1}, {0})",
+    pine="strength = ta.tsi(close, {1}, {0})\nna(close[{0} + {1} - 1]) ? na : nz(strength)",
 )
 @njit
 def tsi_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -99,9 +105,9 @@ def tsi_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
 
 
 @part_of_step
-def _buying_share(state: FloatArray, at: int, n: int, pressure: float, spread: float) -> float:
-    bought = sum_push(state, at, n, pressure)
-    total = sum_push(state, at + n + WINDOW, n, spread)
+def _buying_share(state: FloatArray, at: int, first: int, n: int, pressure: float, spread: float) -> float:
+    bought = sum_push(state, at, n, pressure, first)
+    total = sum_push(state, at + WINDOW, n, spread, first + n)
     return 0.5 if total == 0.0 else bought / total
 
 
@@ -111,10 +117,18 @@ def _buying_share(state: FloatArray, at: int, n: int, pressure: float, spread: f
     each=((7, 14, 28),),
     inputs=("high", "low", "close"),
     state=lambda a, b, c: 1 + 2 * (a + b + c + 3 * WINDOW),
+    local=1 + 6 * WINDOW,
     lookback=lambda a, b, c: c + 1,
     unit="points, 0..100",
     source="Williams 1985, ultimate oscillator; 50 where there was no range",
-    no_pine="needs sums over three windows of two series: too long for one expression",
+    pine="pressure = close - math.min(low, close[1])\n"
+    "short = math.sum(pressure, {0}) / math.sum(ta.tr, {0})\n"
+    "middle = math.sum(pressure, {1}) / math.sum(ta.tr, {1})\n"
+    "long = math.sum(pressure, {2}) / math.sum(ta.tr, {2})\n"
+    "short := math.sign(ta.highest(ta.tr, {0})) == 0 ? 0.5 : short\n"
+    "middle := math.sign(ta.highest(ta.tr, {1})) == 0 ? 0.5 : middle\n"
+    "long := math.sign(ta.highest(ta.tr, {2})) == 0 ? 0.5 : long\n"
+    "100 * (4 * short + 2 * middle + long) / 7",
 )
 @njit
 def ultimate_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -125,10 +139,10 @@ def ultimate_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     a, b, c = int(params[0]), int(params[1]), int(params[2])
     pressure = bar[3] - min(bar[2], previous)
     spread = true_range(previous, bar)
-    second = 1 + 2 * (a + WINDOW)
-    short = _buying_share(state, 1, a, pressure, spread)
-    middle = _buying_share(state, second, b, pressure, spread)
-    long = _buying_share(state, second + 2 * (b + WINDOW), c, pressure, spread)
+    first = 1 + 6 * WINDOW
+    short = _buying_share(state, 1, first, a, pressure, spread)
+    middle = _buying_share(state, 1 + 2 * WINDOW, first + 2 * a, b, pressure, spread)
+    long = _buying_share(state, 1 + 4 * WINDOW, first + 2 * (a + b), c, pressure, spread)
     return 100.0 * (4.0 * short + 2.0 * middle + long) / 7.0
 
 
@@ -142,8 +156,7 @@ def ultimate_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     warmup=lambda n: 3 * (n + decay_bars(n)),
     unit="percent a bar",
     source="Hutson 1983: rate of change of the triple exponential mean",
-    pine="100.0 * ta.change(ta.ema(ta.ema(ta.ema(close, {0}), {0}), {0}))"
-    " / ta.ema(ta.ema(ta.ema(close, {0}), {0}), {0})[1]",
+    pine="mean = ta.ema(ta.ema(ta.ema(close, {0}), {0}), {0})\n100 * (mean / mean[1] - 1)",
 )
 @njit
 def trix_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -187,8 +200,9 @@ def awesome_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> floa
     lookback=lambda n: n + 1,
     unit="share, -1..1",
     source="Kaufman 1995, efficiency ratio, signed; 0 where no price changed",
-    pine="math.sum(math.abs(ta.change(close)), {0}) > 0 ? "
-    "(close - close[{0}]) / math.sum(math.abs(ta.change(close)), {0}) : 0.0",
+    pine="path = math.sum(math.abs(ta.change(close)), {0})\n"
+    "flat = math.sign(ta.highest(math.abs(ta.change(close)), {0})) == 0\n"
+    "flat ? 0.0 : (close - close[{0}]) / path",
 )
 @njit
 def efficiency_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from mlstrat.data import samples, stamps, tables
 from mlstrat.data.bars import Bars, RowError
 from mlstrat.data.sources import name_facts, take
+from mlstrat.data.stored import origin_of
 from mlstrat.errors import DataError
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ class BarFile:
         raise RowError(row + at, where, "lies in the future of the clock", remedy)
 
     def _first(self, frame: pd.DataFrame) -> Bars:
+        own = origin_of(self.source)
         named, length = name_facts(_stem(self.source))
-        symbol, timeframe = self.symbol or named, self.timeframe or length
+        symbol = self.symbol or own.symbol or named
+        timeframe = self.timeframe or own.timeframe or length
         if not symbol:
             raise DataError(f"the symbol of {self.source} is not known: pass --symbol, such as BTCUSDT.")
         # Every bar is judged against the clock by `pieces`, so that the rule is the same in each piece.

@@ -3,6 +3,7 @@
 import math
 
 from mlstrat.arrays import FloatArray, njit
+from mlstrat.features.local import values_at
 from mlstrat.features.moments import LINE, POWERS, line_push, powers_push, variance_of
 from mlstrat.features.registry import feature
 from mlstrat.features.window import (
@@ -21,10 +22,17 @@ from mlstrat.features.window import (
     each=((50,),),
     inputs=("close",),
     state=lambda n: 2 * n + POWERS,
+    local=POWERS,
     lookback=lambda n: n,
     unit="population deviations",
     source="definition: z-score of the close in n closes; 0 where they are equal",
-    pine="ta.stdev(close, {0}) > 0 ? (close - ta.sma(close, {0})) / ta.stdev(close, {0}) : 0.0",
+    pine="mean = ta.sma(close, {0})\n"
+    "square = 0.0\n"
+    "for i = 0 to {0} - 1\n"
+    "    square += math.pow(close[i] - mean, 2)\n"
+    "deviation = math.sqrt(square / {0})\n"
+    "flat = math.sign(ta.highest(close, {0}) - ta.lowest(close, {0})) == 0\n"
+    "flat ? 0.0 : (close - mean) / deviation",
 )
 @njit
 def zscore_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -43,10 +51,14 @@ def zscore_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float
     each=((50,),),
     inputs=("close",),
     state=lambda n: n + RING,
+    local=RING,
     lookback=lambda n: n,
     unit="share, 0..1",
     source="definition: share of the n - 1 earlier closes below this one, equal ones counted half",
-    no_pine="ta.percentrank counts equal closes whole",
+    pine="halves = 0.0\n"
+    "for i = 1 to {0} - 1\n"
+    "    halves += math.sign(close - close[i]) + 1\n"
+    "halves / (2 * ({0} - 1))",
 )
 @njit
 def rank_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -57,8 +69,9 @@ def rank_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
         return math.nan
     # Counted in halves; the close itself is one of the equal ones.
     halves = -1
-    for i in range(RING, RING + n):
-        halves += int(state[i] < bar[3]) + int(state[i] <= bar[3])
+    earlier = values_at(state, RING)
+    for i in range(n):
+        halves += int(earlier[i] < bar[3]) + int(earlier[i] <= bar[3])
     return halves / (2.0 * (n - 1.0))
 
 
@@ -68,6 +81,7 @@ def rank_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     each=((50,), (200,)),
     inputs=("close",),
     state=lambda n: n + WINDOW,
+    local=WINDOW,
     lookback=lambda n: n,
     unit="share, -1..0",
     source="definition: close over the highest of n closes",
@@ -85,6 +99,7 @@ def drawdown_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     each=((50,),),
     inputs=("close",),
     state=lambda n: n + WINDOW,
+    local=WINDOW,
     lookback=lambda n: n,
     unit="share, from 0",
     source="definition: close over the lowest of n closes",
@@ -102,6 +117,7 @@ def rise_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     each=((20,),),
     inputs=("close",),
     state=lambda n: 3 * n + LINE,
+    local=LINE,
     lookback=lambda n: n,
     unit="share of close a bar",
     source="definition: slope of the least-squares line through n closes, over close",
@@ -122,10 +138,19 @@ def trend_slope_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
     each=((20,),),
     inputs=("close",),
     state=lambda n: 3 * n + LINE,
+    local=LINE,
     lookback=lambda n: n,
     unit="share, 0..1",
     source="definition: squared correlation of close and time in n bars; 0 where the closes are equal",
-    pine="math.pow(nz(ta.correlation(close, bar_index, {0})), 2)",
+    pine="mean = ta.sma(close, {0})\n"
+    "flat = math.sign(ta.highest(close, {0}) - ta.lowest(close, {0})) == 0\n"
+    "shared = 0.0\n"
+    "square = 0.0\n"
+    "for i = 0 to {0} - 1\n"
+    "    off = close[i] - mean\n"
+    "    shared += (({0} - 1) / 2.0 - i) * off\n"
+    "    square += off * off\n"
+    "flat ? 0.0 : shared * shared / (square * {0} * ({0} * {0} - 1) / 12.0)",
 )
 @njit
 def trend_r2_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

@@ -15,6 +15,7 @@ _SHAPE = "definition; 0 on a bar without range"
     each=((1,), (2,), (3,), (5,), (10,), (20,)),
     inputs=("close",),
     state=lambda n: n + RING,
+    local=RING,
     lookback=lambda n: n + 1,
     unit="share",
     source="definition: simple return over n bars",
@@ -32,6 +33,7 @@ def ret_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     each=((1,), (2,), (3,), (5,), (10,), (20,)),
     inputs=("close",),
     state=lambda n: n + RING,
+    local=RING,
     lookback=lambda n: n + 1,
     unit="log share",
     source="definition: log return over n bars",
@@ -136,7 +138,7 @@ def bar_range_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> fl
     inputs=("open", "high", "low", "close"),
     unit="share of range, -1..1",
     source=_SHAPE,
-    pine="high > low ? (close - open) / (high - low) : 0.0",
+    pine="nz((close - open) / (high - low))",
 )
 @njit
 def body_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -151,7 +153,7 @@ def body_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     inputs=("open", "high", "low", "close"),
     unit="share of range, 0..1",
     source=_SHAPE,
-    pine="high > low ? (high - math.max(open, close)) / (high - low) : 0.0",
+    pine="nz((high - math.max(open, close)) / (high - low))",
 )
 @njit
 def upper_shadow_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -166,7 +168,7 @@ def upper_shadow_step(state: FloatArray, bar: FloatArray, params: FloatArray) ->
     inputs=("open", "high", "low", "close"),
     unit="share of range, 0..1",
     source=_SHAPE,
-    pine="high > low ? (math.min(open, close) - low) / (high - low) : 0.0",
+    pine="nz((math.min(open, close) - low) / (high - low))",
 )
 @njit
 def lower_shadow_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -181,7 +183,7 @@ def lower_shadow_step(state: FloatArray, bar: FloatArray, params: FloatArray) ->
     inputs=("high", "low", "close"),
     unit="share of range, 0..1",
     source="definition; 0.5 on a bar without range",
-    pine="high > low ? (close - low) / (high - low) : 0.5",
+    pine="nz((close - low) / (high - low), 0.5)",
 )
 @njit
 def close_position_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

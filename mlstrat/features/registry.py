@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib import import_module
+from typing import Any, TypeVar
 
 from mlstrat.arrays import FloatArray
 from mlstrat.errors import ConfigError
 
 Step = Callable[[FloatArray, FloatArray, FloatArray], float]
+# Takes a DataFrame of bars and the parameters, returns one number a bar.
+ArrayFunction = Callable[..., Any]
 Count = int | Callable[..., int]
+F = TypeVar("F", bound=Callable[..., Any])
 
 FAMILIES = (
     "price",
@@ -24,12 +29,42 @@ FAMILIES = (
     "lag",
     "statistics",
     "volatility",
+    "higher_timeframe",
+    "other_symbol",
+    "user",
+    "ta",
 )
 # The modules that register them; a large family has two.
-_MODULES = (*FAMILIES, "channel", "trailing", "adaptive", "oscillator", "place", "memory")
+_MODULES = (
+    "price",
+    "technical",
+    "moving_average",
+    "volume",
+    "momentum",
+    "time",
+    "lag",
+    "statistics",
+    "volatility",
+    "channel",
+    "trailing",
+    "adaptive",
+    "oscillator",
+    "place",
+    "memory",
+    "other_symbol",
+    "higher_timeframe",
+)
 INPUTS = ("open", "high", "low", "close", "volume", "time")
 
 REGISTRY: dict[str, Feature] = {}
+# The file whose features are being registered, the innermost last.
+_origin = [""]
+
+# Largest state that is copied as a whole before each stretch of bars.
+_SHORT = 32
+
+# State and parameters that a higher timeframe adds before those of its step (`program`).
+HIGHER_STATE, HIGHER_PARAMS = 10, 3
 
 
 @dataclass(frozen=True)
@@ -40,9 +75,13 @@ class Feature:
     ----------
     name, family : str
         Unique name, and one of `FAMILIES`.
-    step : callable
+    step : callable or None
         Compiled `step(state, bar, params) -> value`. `state` (state_size,) float64 starts at zero and is
         changed in place; `bar` is a row of `Bars.matrix`; the value is known at the close of that bar.
+    function : callable or None
+        Instead of a step: `function(frame, *params)` takes a DataFrame with the columns `inputs` and a UTC
+        DatetimeIndex of open times, and returns one number a row. A stream calls it on the last `warmup`
+        bars.
     params : tuple of float
         Windows and multipliers of the step.
     inputs : tuple of str
@@ -59,16 +98,30 @@ class Feature:
     source : str
         Book, paper or definition of the formula.
     pine : str or None
-        The same number as a Pine v6 expression, or None.
+        The same number as the body of a Pine v6 function: an expression, or lines that end in one; or None.
     no_pine : str
-        Why there is no Pine expression.
+        Why there is no Pine twin.
     model_input : bool
         Whether a model may be trained on it; False for values in price, which are not scale-free.
+    period : int
+        Seconds of the higher timeframe whose bars the step takes; 0 = the bars themselves. Lookback and
+        warm-up count these bars until `choose` has bound the feature to a length of bar.
+    pair : bool
+        Whether the step takes rows of twelve: the bar, then the last known bar of another symbol.
+    symbol : str
+        The other symbol, where the name has one (`ret_5@BTCUSDT`); empty = the bars' own.
+    origin : str
+        File that registered it; empty = this package.
+    local : int
+        Numbers at the front of the state that the step reaches by constant indices only, whatever the
+        parameters: batch keeps them in registers. The others are reached by the blocks of `window` and
+        `moments` only. 0 = none, or state_size.
     """
 
     name: str
     family: str
-    step: Step
+    step: Step | None
+    function: ArrayFunction | None
     params: tuple[float, ...]
     inputs: tuple[str, ...]
     state_size: int
@@ -79,11 +132,35 @@ class Feature:
     pine: str | None
     no_pine: str
     model_input: bool
+    period: int = 0
+    pair: bool = False
+    symbol: str = ""
+    origin: str = ""
+    local: int = 0
 
     @property
     def needs_volume(self) -> bool:
         """Whether the value is meaningless on bars without volume."""
         return "volume" in self.inputs
+
+    def fits(self, seconds: int) -> bool:
+        """Whether it can be computed from bars of this many seconds."""
+        return self.period == 0 or (self.period > seconds and self.period % seconds == 0)
+
+    def bound(self, seconds: int) -> Feature:
+        """Return the feature with lookback, warm-up, state and parameters for bars of this many seconds."""
+        if self.period == 0:
+            return self
+        bars = self.period // seconds
+        # At worst the history begins just after a period did, and that period is left out.
+        lookback = (self.lookback + 1) * bars
+        return replace(
+            self,
+            params=(float(self.period), float(seconds), float(lookback), *self.params),
+            state_size=HIGHER_STATE + self.state_size,
+            lookback=lookback,
+            warmup=(self.warmup + 1) * bars,
+        )
 
 
 def decay_bars(length: float) -> int:
@@ -97,11 +174,11 @@ def decay_bars(length: float) -> int:
 
 def feature(
     name: str,
-    family: str,
+    family: str = "user",
     *,
     inputs: Sequence[str],
-    unit: str,
-    source: str,
+    unit: str = "number",
+    source: str = "user",
     each: Sequence[tuple[float, ...]] = ((),),
     state: Count = 0,
     lookback: Count = 1,
@@ -109,8 +186,12 @@ def feature(
     pine: str | None = None,
     no_pine: str = "",
     model_input: bool = True,
-) -> Callable[[Step], Step]:
-    """Register the decorated step once for each tuple of parameters.
+    pair: bool = False,
+    local: int = 0,
+) -> Callable[[F], F]:
+    """Register the decorated step or array function once for each tuple of parameters.
+
+    What numba has compiled is a step, everything else an array function; see `Feature` for both.
 
     Parameters
     ----------
@@ -120,6 +201,8 @@ def feature(
         Parameters of each feature; adding a window is adding a tuple.
     state, lookback, warmup : int or callable
         Counts, or functions of the parameters; `warmup` is `lookback` where it is not given.
+    local : int
+        See `Feature`; a short state of one size for all parameters is local as a whole.
 
     Raises
     ------
@@ -127,14 +210,17 @@ def feature(
         The name is taken, or the description contradicts itself.
     """
 
-    def register(step: Step) -> Step:
+    def register(target: F) -> F:
+        compiled = hasattr(target, "py_func")
+        reason = no_pine or ("" if pine else _no_pine(compiled, family))
         for params in each:
             need = _count(lookback, params)
-            _add(
+            add(
                 Feature(
                     name=name.format(*params),
                     family=family,
-                    step=step,
+                    step=target if compiled else None,
+                    function=None if compiled else target,
                     params=tuple(float(value) for value in params),
                     inputs=tuple(inputs),
                     state_size=_count(state, params),
@@ -143,13 +229,28 @@ def feature(
                     unit=unit,
                     source=source,
                     pine=None if pine is None else pine.format(*params),
-                    no_pine=no_pine,
+                    no_pine=reason,
                     model_input=model_input,
+                    pair=pair,
+                    origin=_origin[-1],
+                    local=local or (state if isinstance(state, int) and state <= _SHORT else 0),
                 )
             )
-        return step
+        return target
 
     return register
+
+
+@contextmanager
+def registering(path: str) -> Iterator[None]:
+    """Register what is decorated inside as the features of this file, in place of its earlier ones."""
+    for name in [name for name, known in REGISTRY.items() if known.origin == path]:
+        del REGISTRY[name]
+    _origin.append(path)
+    try:
+        yield
+    finally:
+        _origin.pop()
 
 
 def registered() -> dict[str, Feature]:
@@ -157,6 +258,34 @@ def registered() -> dict[str, Feature]:
     for module in _MODULES:
         import_module(f"mlstrat.features.{module}")
     return REGISTRY
+
+
+def find(name: str) -> Feature:
+    """Return the feature of a name, with the symbol that the name may carry after an @.
+
+    Raises
+    ------
+    ConfigError
+        There is no such feature; the message gives the nearest spelling. Or an indicator of `ta` is refused.
+    """
+    base, at, symbol = name.partition("@")
+    found = _of_base(base)
+    if bool(at) != bool(symbol) or found.pair > bool(symbol):
+        raise ConfigError(
+            f"feature {name!r} needs another symbol: write {base}@BTCUSDT, "
+            "and name the file of its bars in features.context."
+        )
+    return replace(found, name=name, symbol=symbol) if symbol else found
+
+
+def _of_base(base: str) -> Feature:
+    if base.startswith("ta."):
+        from mlstrat.features.ta_bridge import ta_feature
+
+        return ta_feature(base)
+    known = registered()
+    _check_known("feature", base, known)
+    return known[base]
 
 
 def resolve(names: Sequence[str] = (), families: Sequence[str] = ()) -> tuple[Feature, ...]:
@@ -167,23 +296,33 @@ def resolve(names: Sequence[str] = (), families: Sequence[str] = ()) -> tuple[Fe
     names : sequence of str
         Features by name, in the order wanted; these may be ones that are not model inputs.
     families : sequence of str
-        Families whose model inputs are wanted too, after the named ones. Both empty = every model input.
+        Families whose model inputs are wanted too, after the named ones. Both empty = every model input of
+        the bars' own symbol.
 
     Raises
     ------
     ConfigError
         A name or family is unknown; the message gives the nearest spelling.
     """
-    known = registered()
-    for name in names:
-        _check_known("feature", name, known)
     for family in families:
         _check_known("feature family", family, FAMILIES)
-    chosen = {name: known[name] for name in names}
+        if not any(f.family == family for f in registered().values()):
+            raise ConfigError(
+                f"the feature family {family!r} is empty: name its features in features.names, "
+                "or register them in a file named in plugins."
+            )
+    chosen = {name: find(name) for name in names}
     wanted = families if names or families else FAMILIES
     for family in wanted:
-        chosen.update({f.name: f for f in known.values() if f.family == family and f.model_input})
+        members = (f for f in registered().values() if f.family == family and f.model_input and not f.pair)
+        chosen.update({f.name: f for f in members})
     return tuple(chosen.values())
+
+
+def _no_pine(compiled: bool, family: str) -> str:
+    if not compiled:
+        return "an array function has no Pine form"
+    return "its file gives no Pine form" if family == "user" else ""
 
 
 def _count(count: Count, params: tuple[float, ...]) -> int:
@@ -199,7 +338,14 @@ def _check_known(what: str, name: str, known: Sequence[str] | dict[str, Feature]
     )
 
 
-def _add(new: Feature) -> None:
+def add(new: Feature) -> None:
+    """Put a feature into the registry.
+
+    Raises
+    ------
+    ConfigError
+        The name is taken, or the description contradicts itself.
+    """
     if new.name in REGISTRY:
         raise ConfigError(f"feature {new.name!r} is registered twice: give the second another name.")
     if new.family not in FAMILIES:
@@ -209,6 +355,8 @@ def _add(new: Feature) -> None:
     unknown = [name for name in new.inputs if name not in INPUTS]
     if unknown or not new.inputs:
         raise ConfigError(f"feature {new.name!r} has inputs {new.inputs}: use some of {', '.join(INPUTS)}.")
+    if new.pair and new.step is None:
+        raise ConfigError(f"feature {new.name!r} is of pairs and no step: compile it with numba.njit.")
     if not 1 <= new.lookback <= new.warmup:
         raise ConfigError(
             f"feature {new.name!r} has lookback {new.lookback} and warmup {new.warmup}: "

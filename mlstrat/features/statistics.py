@@ -19,6 +19,7 @@ from mlstrat.features.window import (
     each=((10,), (50,)),
     inputs=("close",),
     state=lambda n: 1 + n + WINDOW,
+    local=1 + WINDOW,
     lookback=lambda n: n + 1,
     unit="share a bar",
     source="definition: mean of n one-bar returns",
@@ -38,10 +39,12 @@ def ret_mean_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     each=((10,), (20,), (50,)),
     inputs=("close",),
     state=lambda n: 1 + 2 * n + POWERS,
+    local=1 + POWERS,
     lookback=lambda n: n + 1,
     unit="share a bar",
     source="definition: population deviation of n one-bar returns",
-    pine="ta.stdev(close / close[1] - 1, {0})",
+    pine="ret = close / close[1] - 1\n"
+    "math.sign(ta.highest(ret, {0}) - ta.lowest(ret, {0})) * ta.stdev(ret, {0})",
 )
 @njit
 def ret_std_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -60,10 +63,20 @@ def ret_std_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> floa
     each=((20,), (50,)),
     inputs=("close",),
     state=lambda n: 1 + 3 * n + POWERS,
+    local=1 + POWERS,
     lookback=lambda n: n + 1,
     unit="1",
     source="definition: population skewness g1 of n one-bar returns; 0 where they do not vary",
-    no_pine="a third central moment needs a loop: too long for one expression",
+    pine="ret = close / close[1] - 1\n"
+    "mean = ta.sma(ret, {0})\n"
+    "still = math.sign(ta.highest(ret, {0}) - ta.lowest(ret, {0})) == 0\n"
+    "square = 0.0\n"
+    "cube = 0.0\n"
+    "for i = 0 to {0} - 1\n"
+    "    off = ret[i] - mean\n"
+    "    square += off * off / {0}\n"
+    "    cube += off * off * off / {0}\n"
+    "still ? 0.0 : cube / math.pow(square, 1.5)",
 )
 @njit
 def ret_skew_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -86,10 +99,20 @@ def ret_skew_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     each=((20,), (50,)),
     inputs=("close",),
     state=lambda n: 1 + 4 * n + POWERS,
+    local=1 + POWERS,
     lookback=lambda n: n + 1,
     unit="1",
     source="definition: population excess kurtosis g2 of n one-bar returns; 0 where they do not vary",
-    no_pine="a fourth central moment needs a loop: too long for one expression",
+    pine="ret = close / close[1] - 1\n"
+    "mean = ta.sma(ret, {0})\n"
+    "still = math.sign(ta.highest(ret, {0}) - ta.lowest(ret, {0})) == 0\n"
+    "square = 0.0\n"
+    "fourth = 0.0\n"
+    "for i = 0 to {0} - 1\n"
+    "    off = ret[i] - mean\n"
+    "    square += off * off / {0}\n"
+    "    fourth += off * off * off * off / {0}\n"
+    "still ? 0.0 : fourth / (square * square) - 3",
 )
 @njit
 def ret_kurt_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -112,10 +135,22 @@ def ret_kurt_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     each=((20,), (50,)),
     inputs=("close",),
     state=lambda n: 1 + 4 * n + PAIRS,
+    local=1 + PAIRS,
     lookback=lambda n: n + 1,
     unit="-1..1",
     source="Box and Jenkins 1970, lag-1 autocorrelation of n one-bar returns; 0 where they do not vary",
-    no_pine="needs a loop over the window: too long for one expression",
+    pine="ret = close / close[1] - 1\n"
+    "mean = ta.sma(ret, {0})\n"
+    "still = math.sign(ta.highest(ret, {0}) - ta.lowest(ret, {0})) == 0\n"
+    "later = 0.0\n"
+    "square = 0.0\n"
+    "product = 0.0\n"
+    "for i = 0 to {0} - 1\n"
+    "    off = ret[i] - mean\n"
+    "    square += off * off\n"
+    "    product += off * later\n"
+    "    later := off\n"
+    "still ? 0.0 : product / square",
 )
 @njit
 def autocorr_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -137,6 +172,7 @@ def autocorr_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     each=((20,),),
     inputs=("close",),
     state=lambda n: 1 + n + WINDOW,
+    local=1 + WINDOW,
     lookback=lambda n: n + 1,
     unit="share",
     source="definition: highest of n one-bar returns",
@@ -155,6 +191,7 @@ def ret_max_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> floa
     each=((20,),),
     inputs=("close",),
     state=lambda n: 1 + n + WINDOW,
+    local=1 + WINDOW,
     lookback=lambda n: n + 1,
     unit="share",
     source="definition: lowest of n one-bar returns",
@@ -173,6 +210,7 @@ def ret_min_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> floa
     each=((20,),),
     inputs=("close",),
     state=lambda n: 1 + n + WINDOW,
+    local=1 + WINDOW,
     lookback=lambda n: n + 1,
     unit="share of bars, 0..1",
     source="definition: bars that closed above the one before, unchanged ones counted half",
@@ -199,7 +237,12 @@ def up_share_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     warmup=lambda cap: cap + 1,
     unit="bars",
     source="definition: closes in a row above (below: negative) the one before, counted up to a cap",
-    no_pine="a count that goes on needs a variable: too long for one expression",
+    pine="var float count = 0.0\n"
+    "move = nz(math.sign(ta.change(close)))\n"
+    "rising = math.min(math.max(count, 0.0) + 1, {0})\n"
+    "falling = math.max(math.min(count, 0.0) - 1, -{0})\n"
+    "count := move == 0 ? 0.0 : move > 0 ? rising : falling\n"
+    "count",
 )
 @njit
 def streak_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

@@ -6,8 +6,6 @@ from mlstrat.arrays import FloatArray, njit
 from mlstrat.features.registry import decay_bars, feature
 from mlstrat.features.window import EMA, ema_push, part_of_step, true_range
 
-_TUPLE = "ta.dmi returns a tuple, which is a statement and not an expression"
-
 
 @feature(
     "rsi_{0}",
@@ -19,7 +17,9 @@ _TUPLE = "ta.dmi returns a tuple, which is a statement and not an expression"
     warmup=lambda n: n + 1 + decay_bars(2 * n - 1),
     unit="points, 0..100",
     source="Wilder 1978, ch. 6, seeded with the mean of the first n changes; 50 where no price changed",
-    pine="ta.rsi(close, {0})",
+    pine="up = ta.rma(math.max(ta.change(close), 0.0), {0})\n"
+    "down = ta.rma(math.max(-ta.change(close), 0.0), {0})\n"
+    "math.sign(up + down) == 0 ? 50.0 : 100 * up / (up + down)",
 )
 @njit
 def rsi_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -72,7 +72,7 @@ def macd_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     warmup=_macd_warmup,
     unit="share of close",
     source="Appel 2005, ch. 8, over close",
-    pine="ta.ema(ta.ema(close, {0}) - ta.ema(close, {1}), {2}) / close",
+    pine="gap = ta.ema(close, {0}) - ta.ema(close, {1})\nta.ema(gap, {2}) / close",
 )
 @njit
 def macd_signal_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -94,8 +94,7 @@ def macd_signal_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
     warmup=_macd_warmup,
     unit="share of close",
     source="Appel 2005, ch. 8, over close",
-    pine="(ta.ema(close, {0}) - ta.ema(close, {1})"
-    " - ta.ema(ta.ema(close, {0}) - ta.ema(close, {1}), {2})) / close",
+    pine="gap = ta.ema(close, {0}) - ta.ema(close, {1})\n(gap - ta.ema(gap, {2})) / close",
 )
 @njit
 def macd_hist_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -182,7 +181,11 @@ def _directional(state: FloatArray, n: int, bar: FloatArray) -> tuple[float, flo
     warmup=lambda n, side: _directional_warmup(n),
     unit="points, 0..100",
     source="Wilder 1978, ch. 4, +DI; 0 where the market did not move",
-    no_pine=_TUPLE,
+    pine="rise = ta.change(high)\n"
+    "fall = -ta.change(low)\n"
+    "spread = ta.rma(ta.tr, {0})\n"
+    "plus = ta.rma(math.max(math.sign(rise - fall), 0.0) * math.max(rise, 0.0), {0})\n"
+    "math.sign(spread) == 0 ? 0.0 : 100 * plus / spread",
 )
 @feature(
     "minus_di_{0}",
@@ -194,7 +197,11 @@ def _directional(state: FloatArray, n: int, bar: FloatArray) -> tuple[float, flo
     warmup=lambda n, side: _directional_warmup(n),
     unit="points, 0..100",
     source="Wilder 1978, ch. 4, -DI; 0 where the market did not move",
-    no_pine=_TUPLE,
+    pine="rise = ta.change(high)\n"
+    "fall = -ta.change(low)\n"
+    "spread = ta.rma(ta.tr, {0})\n"
+    "minus = ta.rma(math.max(math.sign(fall - rise), 0.0) * math.max(fall, 0.0), {0})\n"
+    "math.sign(spread) == 0 ? 0.0 : 100 * minus / spread",
 )
 @njit
 def directional_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -213,7 +220,12 @@ def directional_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
     warmup=_directional_warmup,
     unit="points, 0..100",
     source="Wilder 1978, ch. 4, ADX; 0 where the market did not move",
-    no_pine=_TUPLE,
+    pine="rise = ta.change(high)\n"
+    "fall = -ta.change(low)\n"
+    "plus = ta.rma(math.max(math.sign(rise - fall), 0.0) * math.max(rise, 0.0), {0})\n"
+    "minus = ta.rma(math.max(math.sign(fall - rise), 0.0) * math.max(fall, 0.0), {0})\n"
+    "strength = math.sign(plus + minus) == 0 ? 0.0 : 100 * math.abs(plus - minus) / (plus + minus)\n"
+    "ta.rma(strength, {0})",
 )
 @njit
 def adx_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

@@ -51,7 +51,7 @@ def _same_day(state: FloatArray, seconds: float) -> bool:
     inputs=("time",),
     unit="hours, 0 to below 24",
     source="definition: open time, UTC",
-    pine='hour(time, "UTC") + minute(time, "UTC") / 60.0',
+    pine='hour(time, "UTC") + minute(time, "UTC") / 60.0 + second(time, "UTC") / 3600.0',
 )
 @njit
 def hour_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

@@ -59,7 +59,33 @@ def _sar_follow(state: FloatArray, before: int, at: int) -> bool:
     unit="share",
     source="Wilder 1978, ch. 2, parabolic stop 0.02 to 0.2, begun anew for each bar n - 1 bars before it as "
     "a rising path from that bar's low; close over the stop",
-    no_pine="a path begun anew for each bar needs a loop",
+    pine="side = 1.0\n"
+    "stop = low[{0} - 1]\n"
+    "extreme = high[{0} - 1]\n"
+    "speed = 0.02\n"
+    "for i = {0} - 2 to 0\n"
+    "    stop += speed * (extreme - stop)\n"
+    "    if side > 0\n"
+    "        stop := math.min(stop, low[i + 1], low[i + 2])\n"
+    "        if math.sign(low[i] - stop) <= 0\n"
+    "            side := -1.0\n"
+    "            stop := math.max(extreme, high[i], high[i + 1])\n"
+    "            extreme := low[i]\n"
+    "            speed := 0.02\n"
+    "        else if math.sign(high[i] - extreme) > 0\n"
+    "            extreme := high[i]\n"
+    "            speed := math.min(speed + 0.02, 0.2)\n"
+    "    else\n"
+    "        stop := math.max(stop, high[i + 1], high[i + 2])\n"
+    "        if math.sign(high[i] - stop) >= 0\n"
+    "            side := 1.0\n"
+    "            stop := math.min(extreme, low[i], low[i + 1])\n"
+    "            extreme := high[i]\n"
+    "            speed := 0.02\n"
+    "        else if math.sign(low[i] - extreme) < 0\n"
+    "            extreme := low[i]\n"
+    "            speed := math.min(speed + 0.02, 0.2)\n"
+    "close / stop - 1",
 )
 @njit
 def psar_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -124,7 +150,22 @@ def _trend_follow(state: FloatArray, before: int, at: int) -> bool:
     unit="1 = rising, -1 = falling",
     source="Seban's Supertrend, 3 simple means of 10 true ranges from the bar's middle, begun anew for each "
     "bar 99 bars before it as a rising path",
-    no_pine="a path begun anew for each bar needs a loop",
+    pine="reach = {1} * ta.sma(ta.tr(true), {0})\n"
+    "above = hl2 + reach\n"
+    "below = hl2 - reach\n"
+    "side = 1.0\n"
+    "upper = above[{2} - 1]\n"
+    "lower = below[{2} - 1]\n"
+    "for i = {2} - 2 to 0\n"
+    "    if math.sign(above[i] - upper) < 0 or math.sign(close[i + 1] - upper) > 0\n"
+    "        upper := above[i]\n"
+    "    if math.sign(below[i] - lower) > 0 or math.sign(close[i + 1] - lower) < 0\n"
+    "        lower := below[i]\n"
+    "    if side < 0 and math.sign(close[i] - upper) > 0\n"
+    "        side := 1.0\n"
+    "    else if side > 0 and math.sign(close[i] - lower) < 0\n"
+    "        side := -1.0\n"
+    "na(upper) ? na : side",
 )
 @njit
 def supertrend_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

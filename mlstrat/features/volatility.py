@@ -36,10 +36,12 @@ def true_range_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> f
     each=((20,), (50,)),
     inputs=("high", "low"),
     state=lambda n: n + WINDOW,
+    local=WINDOW,
     lookback=lambda n: n,
     unit="share a bar",
     source="Parkinson 1980, extreme value estimator",
-    pine="math.sqrt(ta.sma(math.pow(math.log(high / low), 2), {0}) / (4 * math.log(2)))",
+    pine="own = math.pow(math.log(high / low), 2) / (4 * math.log(2))\n"
+    "math.sqrt(math.sign(ta.highest(own, {0})) * ta.sma(own, {0}))",
 )
 @njit
 def parkinson_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -55,11 +57,13 @@ def parkinson_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> fl
     each=((20,),),
     inputs=("open", "high", "low", "close"),
     state=lambda n: n + WINDOW,
+    local=WINDOW,
     lookback=lambda n: n,
     unit="share a bar",
     source="Garman and Klass 1980, eq. 20 in its usual short form",
-    pine="math.sqrt(ta.sma(0.5 * math.pow(math.log(high / low), 2)"
-    " - (2 * math.log(2) - 1) * math.pow(math.log(close / open), 2), {0}))",
+    pine="move = math.pow(math.log(close / open), 2)\n"
+    "own = math.max(0.5 * math.pow(math.log(high / low), 2) - (2 * math.log(2) - 1) * move, 0.0)\n"
+    "math.sqrt(math.sign(ta.highest(own, {0})) * ta.sma(own, {0}))",
 )
 @njit
 def garman_klass_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -84,11 +88,13 @@ def _drift_free(bar: FloatArray, move: float) -> float:
     each=((20,),),
     inputs=("open", "high", "low", "close"),
     state=lambda n: n + WINDOW,
+    local=WINDOW,
     lookback=lambda n: n,
     unit="share a bar",
     source="Rogers and Satchell 1991, independent of drift",
-    pine="math.sqrt(ta.sma(math.log(high / close) * math.log(high / open)"
-    " + math.log(low / close) * math.log(low / open), {0}))",
+    pine="above = math.log(high / close) * math.log(high / open)\n"
+    "own = math.max(above + math.log(low / close) * math.log(low / open), 0.0)\n"
+    "math.sqrt(math.sign(ta.highest(own, {0})) * ta.sma(own, {0}))",
 )
 @njit
 def rogers_satchell_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -106,7 +112,15 @@ def rogers_satchell_step(state: FloatArray, bar: FloatArray, params: FloatArray)
     lookback=lambda n: n + 1,
     unit="share a bar",
     source="Yang and Zhang 2000, eq. 10, k = 0.34 / (1.34 + (n + 1) / (n - 1))",
-    no_pine="the sum of two sample variances and a mean is too long for one expression",
+    pine="gap = math.log(open / close[1])\n"
+    "move = math.log(close / open)\n"
+    "above = math.log(high / close) * math.log(high / open)\n"
+    "own = math.max(above + math.log(low / close) * math.log(low / open), 0.0)\n"
+    "gaps = math.sign(ta.highest(gap, {0}) - ta.lowest(gap, {0})) * ta.variance(gap, {0}, false)\n"
+    "days = math.sign(ta.highest(move, {0}) - ta.lowest(move, {0})) * ta.variance(move, {0}, false)\n"
+    "drift_free = math.sign(ta.highest(own, {0})) * ta.sma(own, {0})\n"
+    "k = 0.34 / (1.34 + ({0} + 1.0) / ({0} - 1.0))\n"
+    "math.sqrt(gaps + k * days + (1 - k) * drift_free)",
 )
 @njit
 def yang_zhang_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -134,10 +148,12 @@ def yang_zhang_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> f
     each=((20,), (50,), (100,)),
     inputs=("close",),
     state=lambda n: 1 + n + WINDOW,
+    local=1 + WINDOW,
     lookback=lambda n: n + 1,
     unit="share over n bars",
     source="Andersen and Bollerslev 1998: square root of the sum of n squared log returns",
-    pine="math.sqrt(math.sum(math.pow(math.log(close / close[1]), 2), {0}))",
+    pine="own = math.pow(math.log(close / close[1]), 2)\n"
+    "math.sqrt(math.sign(ta.highest(own, {0})) * math.sum(own, {0}))",
 )
 @njit
 def realised_vol_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -159,9 +175,14 @@ def realised_vol_step(state: FloatArray, bar: FloatArray, params: FloatArray) ->
     unit="share",
     source="definition: population deviation over mean, in m bars, of the root mean square of n one-bar "
     "returns; 0 where no price changed",
-    pine="ta.sma(math.sqrt(ta.sma(math.pow(close / close[1] - 1, 2), {0})), {1}) > 0 ? "
-    "ta.stdev(math.sqrt(ta.sma(math.pow(close / close[1] - 1, 2), {0})), {1})"
-    " / ta.sma(math.sqrt(ta.sma(math.pow(close / close[1] - 1, 2), {0})), {1}) : 0.0",
+    pine="own = math.pow(close / close[1] - 1, 2)\n"
+    "vol = math.sqrt(math.sign(ta.highest(own, {0})) * ta.sma(own, {0}))\n"
+    "mean = ta.sma(vol, {1})\n"
+    "square = 0.0\n"
+    "for i = 0 to {1} - 1\n"
+    "    square += math.pow(vol[i] - mean, 2)\n"
+    "still = math.sign(ta.highest(vol, {1}) - ta.lowest(vol, {1})) == 0\n"
+    "still ? 0.0 : math.sqrt(square / {1}) / mean",
 )
 @njit
 def vol_of_vol_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -185,10 +206,12 @@ def vol_of_vol_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> f
     each=((20,),),
     inputs=("close",),
     state=lambda n: 1 + n + WINDOW,
+    local=1 + WINDOW,
     lookback=lambda n: n + 1,
     unit="share a bar",
     source="Sortino and van der Meer 1991, downside deviation from 0 of n one-bar returns",
-    pine="math.sqrt(ta.sma(math.pow(math.min(close / close[1] - 1, 0.0), 2), {0}))",
+    pine="own = math.pow(math.min(close / close[1] - 1, 0.0), 2)\n"
+    "math.sqrt(math.sign(ta.highest(own, {0})) * ta.sma(own, {0}))",
 )
 @njit
 def downside_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -210,8 +233,10 @@ def downside_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     lookback=lambda fast, slow: slow + 1,
     unit="ratio",
     source="definition: root mean square of the last one-bar returns over that of more; 1 where none moved",
-    pine="ta.sma(math.pow(close / close[1] - 1, 2), {1}) > 0 ? math.sqrt("
-    "ta.sma(math.pow(close / close[1] - 1, 2), {0}) / ta.sma(math.pow(close / close[1] - 1, 2), {1})) : 1.0",
+    pine="own = math.pow(close / close[1] - 1, 2)\n"
+    "fast = math.sign(ta.highest(own, {0})) * ta.sma(own, {0})\n"
+    "slow = math.sign(ta.highest(own, {1})) * ta.sma(own, {1})\n"
+    "math.sign(slow) == 0 ? 1.0 : math.sqrt(fast / slow)",
 )
 @njit
 def vol_ratio_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

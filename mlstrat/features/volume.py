@@ -14,10 +14,11 @@ from mlstrat.features.window import RING, WINDOW, ring_full, ring_mean, ring_pus
     each=((20,),),
     inputs=("volume",),
     state=lambda n: n + WINDOW,
+    local=WINDOW,
     lookback=lambda n: n,
     unit="ratio",
     source="definition: volume over its mean of n bars; 1 where all of them are zero",
-    pine="ta.sma(volume, {0}) > 0 ? volume / ta.sma(volume, {0}) : 1.0",
+    pine="mean = ta.sma(volume, {0})\nmath.sign(ta.highest(volume, {0})) == 0 ? 1.0 : volume / mean",
 )
 @njit
 def volume_ratio_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -33,10 +34,13 @@ def volume_ratio_step(state: FloatArray, bar: FloatArray, params: FloatArray) ->
     each=((20,), (50,)),
     inputs=("volume",),
     state=lambda n: 2 * n + POWERS,
+    local=POWERS,
     lookback=lambda n: n,
     unit="population deviations",
     source="definition: z-score of the volume in n bars; 0 where they are equal",
-    pine="ta.stdev(volume, {0}) > 0 ? (volume - ta.sma(volume, {0})) / ta.stdev(volume, {0}) : 0.0",
+    pine="mean = ta.sma(volume, {0})\n"
+    "deviation = ta.stdev(volume, {0})\n"
+    "math.sign(ta.highest(volume, {0}) - ta.lowest(volume, {0})) == 0 ? 0.0 : (volume - mean) / deviation",
 )
 @njit
 def volume_z_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -55,10 +59,11 @@ def volume_z_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     each=((1,), (5,)),
     inputs=("volume",),
     state=lambda n: n + RING,
+    local=RING,
     lookback=lambda n: n + 1,
     unit="share, -1..1",
     source="definition: difference of two volumes over their sum; 0 where both are zero",
-    pine="volume + volume[{0}] > 0 ? (volume - volume[{0}]) / (volume + volume[{0}]) : 0.0",
+    pine="math.sign(volume + volume[{0}]) == 0 ? 0.0 : (volume - volume[{0}]) / (volume + volume[{0}])",
 )
 @njit
 def volume_change_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -76,7 +81,9 @@ def volume_change_step(state: FloatArray, bar: FloatArray, params: FloatArray) -
     lookback=lambda fast, slow: slow,
     unit="share",
     source="definition: short mean of the volume over the long one; 0 where all of it is zero",
-    pine="ta.sma(volume, {1}) > 0 ? ta.sma(volume, {0}) / ta.sma(volume, {1}) - 1 : 0.0",
+    pine="fast = ta.sma(volume, {0})\n"
+    "slow = ta.sma(volume, {1})\n"
+    "math.sign(ta.highest(volume, {1})) == 0 ? 0.0 : fast / slow - 1",
 )
 @njit
 def volume_cross_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -96,8 +103,9 @@ def volume_cross_step(state: FloatArray, bar: FloatArray, params: FloatArray) ->
     lookback=lambda n: n + 1,
     unit="share of volume, -1..1",
     source="Granville 1963, on-balance volume of n bars over their volume; 0 where that is zero",
-    pine="math.sum(volume, {0}) > 0 ? "
-    "math.sum(math.sign(ta.change(close)) * volume, {0}) / math.sum(volume, {0}) : 0.0",
+    pine="signed = math.sum(math.sign(ta.change(close)) * volume, {0})\n"
+    "total = math.sum(volume, {0})\n"
+    "math.sign(ta.highest(volume, {0})) == 0 ? 0.0 : signed / total",
 )
 @njit
 def obv_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -121,8 +129,10 @@ def obv_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     lookback=lambda n: n,
     unit="share of volume, -1..1",
     source="Chaikin: the accumulation/distribution line of n bars over their volume; 0 without volume",
-    pine="math.sum(volume, {0}) > 0 ? math.sum(high > low ? "
-    "(2 * close - high - low) / (high - low) * volume : 0.0, {0}) / math.sum(volume, {0}) : 0.0",
+    pine="place = nz((2 * close - high - low) / (high - low))\n"
+    "signed = math.sum(place * volume, {0})\n"
+    "total = math.sum(volume, {0})\n"
+    "math.sign(ta.highest(volume, {0})) == 0 ? 0.0 : signed / total",
 )
 @njit
 def cmf_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -144,7 +154,9 @@ def cmf_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     lookback=lambda n: n,
     unit="share",
     source="definition: close over the volume-weighted typical price of n bars; 0 where they have no volume",
-    pine="math.sum(volume, {0}) > 0 ? close / ta.vwma(hlc3, {0}) - 1 : 0.0",
+    pine="paid = math.sum(hlc3 * volume, {0})\n"
+    "total = math.sum(volume, {0})\n"
+    "math.sign(ta.highest(volume, {0})) == 0 ? 0.0 : close / (paid / total) - 1",
 )
 @njit
 def vwap_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -162,10 +174,14 @@ def vwap_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     each=((14,),),
     inputs=("high", "low", "close", "volume"),
     state=lambda n: 1 + 2 * (n + WINDOW),
+    local=1 + 2 * WINDOW,
     lookback=lambda n: n + 1,
     unit="points, 0..100",
     source="Quong and Soudack 1989, money flow index; 50 where no money flowed",
-    pine="ta.mfi(hlc3, {0})",
+    pine="side = math.sign(ta.change(hlc3))\n"
+    "up = math.sum(math.max(side, 0.0) * hlc3 * volume, {0})\n"
+    "down = math.sum(math.max(-side, 0.0) * hlc3 * volume, {0})\n"
+    "math.sign(ta.highest(math.abs(side) * volume, {0})) == 0 ? 50.0 : 100 * up / (up + down)",
 )
 @njit
 def mfi_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -176,8 +192,9 @@ def mfi_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
         return math.nan
     n = int(params[0])
     flow = typical * bar[4]
-    up = sum_push(state, 1, n, flow if typical > previous else 0.0)
-    down = sum_push(state, 1 + n + WINDOW, n, flow if typical < previous else 0.0)
+    first = 1 + 2 * WINDOW
+    up = sum_push(state, 1, n, flow if typical > previous else 0.0, first)
+    down = sum_push(state, 1 + WINDOW, n, flow if typical < previous else 0.0, first + n)
     return 50.0 if up + down == 0.0 else 100.0 * (up / (up + down))
 
 
@@ -190,8 +207,10 @@ def mfi_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     lookback=lambda n: n + 1,
     unit="share, -1..1",
     source="Elder 1993, force index of n bars over the same with absolute changes; 0 where that is zero",
-    pine="math.sum(math.abs(ta.change(close)) * volume, {0}) > 0 ? math.sum(ta.change(close) * volume, {0})"
-    " / math.sum(math.abs(ta.change(close)) * volume, {0}) : 0.0",
+    pine="force = ta.change(close) * volume\n"
+    "signed = math.sum(force, {0})\n"
+    "total = math.sum(math.abs(force), {0})\n"
+    "math.sign(ta.highest(math.abs(force), {0})) == 0 ? 0.0 : signed / total",
 )
 @njit
 def force_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -215,7 +234,12 @@ def force_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     lookback=lambda n: n + 1,
     unit="-1..1",
     source="definition: Pearson correlation of one-bar return and volume; 0 where either does not vary",
-    pine="nz(ta.correlation(close / close[1] - 1, volume, {0}))",
+    # ta.correlation is 0 below a covariance of 1e-10, whatever the units: returns are taken in millionths.
+    pine="ret = 1e6 * (close / close[1] - 1)\n"
+    "shared = ta.correlation(ret, volume, {0})\n"
+    "still = math.sign(ta.highest(ret, {0}) - ta.lowest(ret, {0})) == 0\n"
+    "level = math.sign(ta.highest(volume, {0}) - ta.lowest(volume, {0})) == 0\n"
+    "still or level ? 0.0 : shared",
 )
 @njit
 def volume_corr_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

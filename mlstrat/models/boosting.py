@@ -4,13 +4,18 @@ import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.config import ModelsConfig
-from mlstrat.models.trees import LEAF, Trees, join_trees
+from mlstrat.models.growing import Growth, columns_of, grow_boosted
+from mlstrat.models.trees import Trees
 
 MIN_LEAF = 20  # rows: a smaller leaf follows noise in returns
+L2 = 1.0
+_MAX_DEPTH = 64
 
 
-def fit_boosting(bins: IntArray, target: FloatArray, config: ModelsConfig, seed: int) -> Trees:
-    """Fit the booster and turn it into arrays.
+def fit_boosting(
+    bins: IntArray, target: FloatArray, config: ModelsConfig, seed: int, weight: FloatArray | None = None
+) -> Trees:
+    """Fit the booster.
 
     Parameters
     ----------
@@ -21,36 +26,27 @@ def fit_boosting(bins: IntArray, target: FloatArray, config: ModelsConfig, seed:
     config : ModelsConfig
         Sizes.
     seed : int
-        Seed of the learner.
+        Not used by the learner, which draws nothing; every model takes one.
+    weight : (n_rows,) float64, optional
+        How much each row counts, 1 on average; default 1 each.
 
     Returns
     -------
     Trees
         Its output is the prediction, in the unit of `target`.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    booster = HistGradientBoostingRegressor(
-        max_iter=config.gb_n_estimators,
-        max_leaf_nodes=config.gb_max_leaves,
-        learning_rate=config.gb_learning_rate,
-        min_samples_leaf=max(MIN_LEAF, config.rf_min_samples_leaf),
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=seed,
+    columns = columns_of(bins)
+    how = Growth(
+        n_bins=int(bins.max()) + 1,
+        max_depth=_MAX_DEPTH,
+        max_leaves=config.gb_max_leaves,
+        min_leaf=float(max(MIN_LEAF, config.rf_min_samples_leaf)),
+        l2=L2,
+        n_try=len(columns),
     )
-    booster.fit(bins.astype(np.float64), target)
-    # The fitted nodes have no public accessor; the layout is checked by the equality tests.
-    nodes = [_nodes(iteration[0].nodes) for iteration in booster._predictors]
-    return join_trees(nodes, base=float(booster._baseline_prediction.ravel()[0]), scale=1.0)
-
-
-def _nodes(nodes: np.ndarray) -> dict[str, np.ndarray]:
-    leaf = nodes["is_leaf"].astype(bool)
-    return {
-        "feature": np.where(leaf, LEAF, nodes["feature_idx"].astype(np.int64)),
-        "cut": np.floor(np.where(leaf, 0.0, nodes["num_threshold"])),
-        "left": nodes["left"],
-        "right": nodes["right"],
-        "value": nodes["value"],
-    }
+    weights = np.ones(len(target)) if weight is None else weight
+    random = np.array([seed], np.uint64)
+    nodes, base = grow_boosted(
+        columns, target, weights, config.gb_n_estimators, config.gb_learning_rate, random, how
+    )
+    return Trees(*nodes, base=float(base), scale=1.0)

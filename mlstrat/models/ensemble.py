@@ -16,26 +16,32 @@ from mlstrat.arrays import FloatArray, njit
 from mlstrat.models.binning import bin_row
 from mlstrat.models.lstm import Lstm, lstm_step
 from mlstrat.models.trees import Trees, predict_trees
+from mlstrat.models.voters import NO_VOTERS, Voters, vote_row
 
-# Columns of a prediction row.
+# Columns of a prediction row; the votes of the user's own models follow.
 PROB_UP, MAGNITUDE, FOREST, BOOSTING, LSTM = range(5)
+COLUMNS = 5
 
 
 class Models(NamedTuple):
-    """The three fitted models and what they share. `unit` is one standardised return."""
+    """The fitted models and what they share. `unit` is one standardised return.
+
+    Where one of the user's own `voters` replaces one of the three, that one says 0 and is overruled.
+    """
 
     edges: FloatArray
     forest: Trees
     boosting: Trees
     lstm: Lstm
     unit: float
+    voters: Voters = NO_VOTERS
 
 
 class Stack(NamedTuple):
     """How votes become a probability and a magnitude.
 
     prob_up = sigmoid(offset + sum of slope x (vote - centre) / spread); magnitude = weights . votes.
-    Shapes (3,), in the order forest, boosting, LSTM.
+    Shapes (n_votes,), in the order forest, boosting, LSTM, then the user's own models that join them.
     """
 
     offset: float
@@ -72,10 +78,11 @@ def predict_block(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays) ->
 
     Returns
     -------
-    (n_rows, 5) float64
-        prob_up, magnitude, and the three votes; NaN where a feature is not finite (the state then stays).
+    (n_rows, 2 + n_votes) float64
+        prob_up, magnitude, and the votes; NaN where a feature is not finite (the state then stays), and
+        where a model has a vote that is given from outside (`mlstrat.models.guests`).
     """
-    out = np.empty((len(x), 5))
+    out = np.full((len(x), FOREST + len(ensemble.stack.slope)), np.nan)
     for row in range(len(x)):
         predict_row(x[row], state, ensemble, out[row])
     return out
@@ -83,7 +90,7 @@ def predict_block(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays) ->
 
 @njit
 def predict_row(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays, out: FloatArray) -> None:
-    """Predict one bar into `out`, carrying the LSTM's state on."""
+    """Predict one bar into `out`, carrying the LSTM's state on; votes that are given stand there already."""
     for value in x:
         if not math.isfinite(value):
             out[:] = np.nan
@@ -92,13 +99,27 @@ def predict_row(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays, out:
     bins = np.empty(len(x), np.int64)
     bin_row(x, models.edges, bins)
     f, b, m = models.forest, models.boosting, models.lstm
+    given = out[FOREST], out[BOOSTING], out[LSTM]
     out[FOREST] = predict_trees(bins, f.feature, f.cut, f.left, f.right, f.value, f.roots) * f.scale
     boosted = b.base + b.scale * predict_trees(bins, b.feature, b.cut, b.left, b.right, b.value, b.roots)
     out[BOOSTING] = boosted * models.unit
     gates = np.empty(4 * len(m.w_out))
     stepped = lstm_step(bins, state, gates, m.inputs, m.half, m.w_x, m.w_h, m.bias, m.w_out, m.b_out)
     out[LSTM] = stepped * models.unit
+    vote_row(bins, models.voters, given, out)
     stack_row(out, ensemble.stack)
+
+
+@njit
+def advance_block(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays) -> None:
+    """Carry the LSTM's state through consecutive bars as `predict_block` does, and predict nothing."""
+    m, edges = ensemble.models.lstm, ensemble.models.edges
+    bins = np.empty(x.shape[1], np.int64)
+    gates = np.empty(4 * len(m.w_out))
+    for row in x:
+        if np.isfinite(row).all():
+            bin_row(row, edges, bins)
+            lstm_step(bins, state, gates, m.inputs, m.half, m.w_x, m.w_h, m.bias, m.w_out, m.b_out)
 
 
 @njit
@@ -106,7 +127,7 @@ def stack_row(row: FloatArray, stack: Stack) -> None:
     """Turn a row's votes into its prob_up and magnitude."""
     eta = stack.offset
     magnitude = 0.0
-    for k in range(3):
+    for k in range(len(stack.slope)):
         vote = row[FOREST + k]
         eta += stack.slope[k] * ((vote - stack.centre[k]) / stack.spread[k])
         magnitude += stack.weights[k] * vote
@@ -115,10 +136,12 @@ def stack_row(row: FloatArray, stack: Stack) -> None:
 
 
 def to_tensors(ensemble: EnsembleArrays) -> dict[str, np.ndarray[Any, Any]]:
-    """Flatten the ensemble into named arrays, numbers as arrays of one element."""
+    """Flatten the ensemble into named arrays, numbers as arrays of one element; no voters have no arrays."""
     flat: dict[str, np.ndarray[Any, Any]] = {}
 
     def visit(prefix: str, value: Any) -> None:
+        if isinstance(value, Voters) and not len(value.kind):
+            return
         if hasattr(value, "_fields"):
             for name in value._fields:
                 visit(f"{prefix}{name}.", getattr(value, name))
@@ -136,7 +159,9 @@ def from_tensors(tensors: dict[str, np.ndarray[Any, Any]]) -> EnsembleArrays:
         parts = {}
         for name, annotation in get_type_hints(kind).items():
             key = f"{prefix}{name}"
-            if hasattr(annotation, "_fields"):
+            if annotation is Voters and f"{key}.kind" not in tensors:
+                parts[name] = NO_VOTERS
+            elif hasattr(annotation, "_fields"):
                 parts[name] = build(annotation, f"{key}.")
             else:
                 parts[name] = float(tensors[key][0]) if annotation is float else tensors[key]

@@ -219,7 +219,8 @@ class StatefulLSTMRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         self.edges_ = fit_edges(x, config.bins)
         if not np.isfinite(self.edges_).any():
             raise TrainingDataError(f"no feature varies over the {len(x):,} rows: give one that does.")
-        inputs, half = lstm_inputs(np.ones(x.shape[1]), self.edges_, config)
+        every = config.model_copy(update={"lstm_inputs": x.shape[1]})
+        inputs, half = lstm_inputs(np.ones(x.shape[1]), self.edges_, every)
         self.centre_, self.unit_ = float(np.mean(target)), float(np.std(target)) or 1.0
         standard, bins = (target - self.centre_) / self.unit_, bin_block(x, self.edges_)
         self.lstm_ = fit_lstm(bins, standard, inputs, half, config, seed_of(self.random_state))

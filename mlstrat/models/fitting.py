@@ -18,16 +18,20 @@ from mlstrat.models.ensemble import (
     EnsembleArrays,
     Models,
     Stack,
+    advance_block,
     predict_block,
     stack_row,
     start_state,
 )
 from mlstrat.models.forest import fit_forest
 from mlstrat.models.lstm import fit_lstm, lstm_inputs
+from mlstrat.models.selection import Selection, select, widened
+from mlstrat.models.weights import label_weights
 from mlstrat.splits import purge
 
 CLIP_SD = 4.0  # returns are clipped at so many standard deviations before they are learned
 MIN_ROWS = 250  # fewest labels for either part of a training window
+ALL_FEATURES = Selection()
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +99,13 @@ def fit_ensemble(
     calibration_share: float,
     seeds: tuple[int, int, int],
     min_rows: int = MIN_ROWS,
+    selection: Selection = ALL_FEATURES,
 ) -> tuple[EnsembleArrays, Inner]:
     """Fit the ensemble of one window.
 
     The models are fitted on the first part of the window and vote on its purged tail, where the stack is
-    fitted; then they are refitted on the whole window.
+    fitted; then they are refitted on the whole window. Features are chosen anew before each fit, on its own
+    rows: the models that vote on the tail see none that the tail had a say in.
 
     Parameters
     ----------
@@ -113,6 +119,8 @@ def fit_ensemble(
         For forest, booster and LSTM.
     min_rows : int
         Fewest labels for either part, at least 1.
+    selection : Selection
+        Which features the models may see; the others have no bin edges and are read by no model.
 
     Raises
     ------
@@ -124,18 +132,17 @@ def fit_ensemble(
         PyTorch is not installed.
     """
     early, tail = _split(sample, calibration_share, min_rows)
-    inner_models = _fit_models(sample, early, config, seeds)
-    last = int(tail[-1]) + 1
-    votes = _run(sample.x[sample.first : last], inner_models)[tail - sample.first]
+    inner_models = _fit_models(sample, early, config, seeds, selection)
+    votes = _votes(sample, tail, inner_models)
     stack = _fit_stack(votes, sample, tail)
     inner = _inner(votes, stack, sample, tail, purged=int(tail[0]) - int(early[-1]) - 1)
-    return EnsembleArrays(_fit_models(sample, sample.train, config, seeds), stack), inner
+    models = _fit_models(sample, sample.train, config, seeds, selection)
+    return EnsembleArrays(models, stack), inner
 
 
 def _inner(votes: FloatArray, stack: Stack, sample: Sample, tail: IntArray, purged: int) -> Inner:
     """Stack each half of the tail by what was fitted on the other half."""
-    first, second = tail[: len(tail) // 2], tail[len(tail) // 2 :]
-    kept = purge(first, sample.resolved_at, sample.close_time[max(int(second[0]) - sample.embargo, 0)])
+    kept, second = halves(tail, sample.resolved_at, sample.close_time, sample.embargo)
     half = np.where(np.isin(tail, kept), 0, np.where(np.isin(tail, second), 1, -1))
     whole = _apply_stack(votes, stack)
     block = whole.copy()
@@ -144,6 +151,14 @@ def _inner(votes: FloatArray, stack: Stack, sample: Sample, tail: IntArray, purg
             fitted = _fit_stack(votes[half == other], sample, tail[half == other])
             block[half == own] = _apply_stack(votes[half == own], fitted)
     return Inner(tail, block, whole[:, PROB_UP].copy(), half, purged)
+
+
+def halves(
+    tail: IntArray, resolved_at: TimeArray, close_time: TimeArray, embargo: int
+) -> tuple[IntArray, IntArray]:
+    """Split the calibration tail into its first half, purged, and its second half."""
+    first, second = tail[: len(tail) // 2], tail[len(tail) // 2 :]
+    return purge(first, resolved_at, close_time[max(int(second[0]) - embargo, 0)]), second
 
 
 def fit_rows(
@@ -175,20 +190,34 @@ def rows_needed(purged: int, calibration_share: float, min_rows: int = MIN_ROWS)
     return int(max(min_rows / calibration_share, (min_rows + purged) / (1 - calibration_share))) + 1
 
 
-def _fit_models(sample: Sample, rows: IntArray, config: ModelsConfig, seeds: tuple[int, int, int]) -> Models:
-    last = int(rows[-1]) + 1
+def _fit_models(
+    sample: Sample,
+    rows: IntArray,
+    config: ModelsConfig,
+    seeds: tuple[int, int, int],
+    selection: Selection,
+) -> Models:
+    place = rows - sample.first
     edges = fit_edges(sample.x[rows], config.bins)
-    bins = bin_block(sample.x[sample.first : last], edges)
+    bins = bin_block(sample.x[sample.first : int(rows[-1]) + 1], edges)
+    columns = select(sample.x[rows], bins[place], sample.up[rows], selection, seeds[0])
+    unseen = np.setdiff1d(np.arange(len(edges)), columns)
+    edges[unseen], bins[:, unseen] = np.inf, 0
     ret = sample.ret[rows]
     unit = float(np.std(ret)) or 1.0
     target = np.clip(ret / unit, -CLIP_SD, CLIP_SD)
-    forest, importances = fit_forest(bins[rows - sample.first], sample.up[rows], config, seeds[0])
-    boosting = fit_boosting(bins[rows - sample.first], target, config, seeds[1])
-    sequence_target = np.full(len(bins), np.nan)
-    sequence_target[rows - sample.first] = target
+    # Trees are fitted on the chosen columns alone: a tree that draws constant columns tries fewer splits.
+    seen = np.take(bins[place], columns, axis=1)
+    weight = label_weights(rows, round(sample.overlap), sample.close_time, config.half_life_days)
+    forest, gains = fit_forest(seen, sample.up[rows], config, seeds[0], weight)
+    boosting = fit_boosting(seen, target, config, seeds[1], weight)
+    importances = np.zeros(len(edges))
+    importances[columns] = gains
+    sequence_target, sequence_weight = np.full(len(bins), np.nan), np.zeros(len(bins))
+    sequence_target[place], sequence_weight[place] = target, weight
     inputs, half = lstm_inputs(importances, edges, config)
-    lstm = fit_lstm(bins, sequence_target, inputs, half, config, seeds[2])
-    return Models(edges, forest, boosting, lstm, unit)
+    lstm = fit_lstm(bins, sequence_target, inputs, half, config, seeds[2], sequence_weight)
+    return Models(edges, widened(forest, columns), widened(boosting, columns), lstm, unit)
 
 
 def _fit_stack(votes: FloatArray, sample: Sample, tail: IntArray) -> Stack:
@@ -204,11 +233,14 @@ def _fit_stack(votes: FloatArray, sample: Sample, tail: IntArray) -> Stack:
     return Stack(offset, slope, centre, spread, weights)
 
 
-def _run(x: FloatArray, models: Models) -> FloatArray:
-    """Return the votes (n_rows, 3) of a sequence, the LSTM starting at zero."""
-    silent = Stack(0.0, np.zeros(3), np.zeros(3), np.ones(3), np.zeros(3))
-    block = predict_block(x, start_state(models), EnsembleArrays(models, silent))
-    return np.ascontiguousarray(block[:, FOREST:])
+def _votes(sample: Sample, tail: IntArray, models: Models) -> FloatArray:
+    """Return the votes (n_tail, 3) on the tail, the LSTM having run from zero through all bars before."""
+    silent = EnsembleArrays(models, Stack(0.0, np.zeros(3), np.zeros(3), np.ones(3), np.zeros(3)))
+    begin, end = int(tail[0]), int(tail[-1]) + 1
+    state = start_state(models)
+    advance_block(sample.x[sample.first : begin], state, silent)
+    block = predict_block(sample.x[begin:end], state, silent)
+    return np.ascontiguousarray(block[tail - begin, FOREST:])
 
 
 def _apply_stack(votes: FloatArray, stack: Stack) -> FloatArray:

@@ -5,11 +5,17 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.config import ModelsConfig
 from mlstrat.errors import ModelError
-from mlstrat.models.trees import LEAF, Trees, join_trees
+from mlstrat.models.growing import Growth, columns_of, grow_forest, no_limit
+from mlstrat.models.trees import Trees
+
+# Share of the rows that each tree draws.
+_DRAWN = 0.5
 
 
-def fit_forest(bins: IntArray, up: FloatArray, config: ModelsConfig, seed: int) -> tuple[Trees, FloatArray]:
-    """Fit the forest and turn it into arrays.
+def fit_forest(
+    bins: IntArray, up: FloatArray, config: ModelsConfig, seed: int, weight: FloatArray | None = None
+) -> tuple[Trees, FloatArray]:
+    """Fit the forest.
 
     Parameters
     ----------
@@ -20,7 +26,9 @@ def fit_forest(bins: IntArray, up: FloatArray, config: ModelsConfig, seed: int) 
     config : ModelsConfig
         Sizes.
     seed : int
-        Seed of the bootstrap and of the feature draws.
+        Seed of the draws of rows and of features.
+    weight : (n_rows,) float64, optional
+        How much each row counts, 1 on average; default 1 each.
 
     Returns
     -------
@@ -34,35 +42,22 @@ def fit_forest(bins: IntArray, up: FloatArray, config: ModelsConfig, seed: int) 
     ModelError
         All labels are alike.
     """
-    from sklearn.ensemble import RandomForestClassifier
-
     if up.min() == up.max():
         raise ModelError(
             f"all {len(up):,} training labels are {up[0]:g}: the price never changes direction in the "
             "training window; check the bars or choose a longer window."
         )
-    forest = RandomForestClassifier(
-        n_estimators=config.rf_n_estimators,
+    columns = columns_of(bins)
+    drawn = max(1, int(_DRAWN * len(up)))
+    how = Growth(
+        n_bins=int(bins.max()) + 1,
         max_depth=config.rf_max_depth,
-        min_samples_leaf=config.rf_min_samples_leaf,
-        max_leaf_nodes=config.rf_max_leaves,
-        max_features="sqrt",
-        max_samples=0.5,
-        n_jobs=1,
-        random_state=seed,
+        max_leaves=config.rf_max_leaves or no_limit(config.rf_max_depth, drawn),
+        min_leaf=float(config.rf_min_samples_leaf),
+        l2=0.0,
+        n_try=max(1, int(np.sqrt(len(columns)))),
     )
-    forest.fit(bins.astype(np.float32), up > 0.5)
-    nodes = [_nodes(member.tree_) for member in forest.estimators_]
-    trees = join_trees(nodes, base=0.0, scale=1.0 / len(nodes))
-    return trees, np.asarray(forest.feature_importances_, np.float64)
-
-
-def _nodes(tree: object) -> dict[str, np.ndarray]:
-    leaf = tree.children_left == -1  # type: ignore[attr-defined]
-    return {
-        "feature": np.where(leaf, LEAF, tree.feature),  # type: ignore[attr-defined]
-        "cut": np.floor(np.where(leaf, 0, tree.threshold)),  # type: ignore[attr-defined]
-        "left": tree.children_left,  # type: ignore[attr-defined]
-        "right": tree.children_right,  # type: ignore[attr-defined]
-        "value": tree.value[:, 0, 1],  # type: ignore[attr-defined]
-    }
+    weights = np.ones(len(up)) if weight is None else weight
+    random = np.array([seed], np.uint64)
+    nodes, importances = grow_forest(columns, up, weights, config.rf_n_estimators, drawn, random, how)
+    return Trees(*nodes, base=0.0, scale=1.0 / config.rf_n_estimators), importances

@@ -14,7 +14,7 @@ from mlstrat.arrays import FloatArray, IntArray, njit
 from mlstrat.config import ModelsConfig
 from mlstrat.errors import MissingExtraError, ModelError
 
-STREAMS = 16  # contiguous segments trained side by side
+STREAMS = 32  # contiguous segments trained side by side
 TRUNCATION = 64  # bars of back-propagation
 WEIGHT_DECAY = 0.01
 
@@ -58,8 +58,7 @@ def lstm_inputs(
             f"none of the {len(edges)} features varies in the training window: "
             "check the bars, or choose other features."
         )
-    wanted = config.lstm_inputs or len(usable)
-    best = usable[np.argsort(-importances[usable], kind="stable")[:wanted]]
+    best = usable[np.argsort(-importances[usable], kind="stable")[: config.lstm_inputs]]
     columns = np.sort(best).astype(np.int64)
     return columns, count[columns] / 2.0
 
@@ -76,6 +75,7 @@ def fit_lstm(
     half: FloatArray,
     config: ModelsConfig,
     seed: int,
+    weight: FloatArray | None = None,
 ) -> Lstm:
     """Train the LSTM on a contiguous sequence.
 
@@ -91,6 +91,8 @@ def fit_lstm(
         Units, epochs, learning rate.
     seed : int
         Seed of the initial weights.
+    weight : (n_bars,) float64, optional
+        How much each target counts; default 1 each.
 
     Raises
     ------
@@ -106,7 +108,8 @@ def fit_lstm(
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return _train(torch, scaled_inputs(bins, inputs, half), target, inputs, half, config)
+            counts = np.isfinite(target).astype(np.float64) if weight is None else weight
+            return _train(torch, scaled_inputs(bins, inputs, half), target, counts, inputs, half, config)
     finally:
         torch.set_num_threads(threads)
 
@@ -115,6 +118,7 @@ def _train(
     torch: Any,
     x: FloatArray,
     target: FloatArray,
+    weight: FloatArray,
     inputs: IntArray,
     half: FloatArray,
     config: ModelsConfig,
@@ -123,14 +127,14 @@ def _train(
     head = torch.nn.Linear(config.lstm_units, 1)
     weights = [*net.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=config.lstm_learning_rate, weight_decay=WEIGHT_DECAY)
-    sequence, wanted, mask = (torch.from_numpy(part) for part in _segments(x, target))
+    sequence, wanted, counts = (torch.from_numpy(part) for part in _segments(x, target, weight))
     for _ in range(config.lstm_epochs):
         state = None
         for begin in range(0, len(sequence), TRUNCATION):
             part = slice(begin, begin + TRUNCATION)
             output, state = net(sequence[part], state)
-            error = (head(output)[..., 0] - wanted[part]) * mask[part]
-            loss = (error**2).sum() / mask[part].sum().clamp(min=1.0)
+            error = head(output)[..., 0] - wanted[part]
+            loss = (counts[part] * error**2).sum() / counts[part].sum().clamp(min=1.0)
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -139,8 +143,8 @@ def _train(
     return _arrays(net, head, inputs, half)
 
 
-def _segments(x: FloatArray, target: FloatArray) -> tuple[NDArray[np.float32], ...]:
-    """Cut the sequence into streams: (steps, streams, inputs), target and mask (steps, streams)."""
+def _segments(x: FloatArray, target: FloatArray, weight: FloatArray) -> tuple[NDArray[np.float32], ...]:
+    """Cut the sequence into streams: (steps, streams, inputs), target and weight (steps, streams)."""
     streams = max(1, min(STREAMS, len(x) // TRUNCATION))
     steps = len(x) // streams
     used = slice(len(x) - steps * streams, len(x))
@@ -150,7 +154,7 @@ def _segments(x: FloatArray, target: FloatArray) -> tuple[NDArray[np.float32], .
         return np.ascontiguousarray(shaped, np.float32)
 
     known = np.isfinite(target)
-    return lay(x), lay(np.where(known, target, 0.0))[..., 0], lay(known.astype(np.float64))[..., 0]
+    return lay(x), lay(np.where(known, target, 0.0))[..., 0], lay(np.where(known, weight, 0.0))[..., 0]
 
 
 def _arrays(net: Any, head: Any, inputs: IntArray, half: FloatArray) -> Lstm:

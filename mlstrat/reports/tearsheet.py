@@ -100,7 +100,7 @@ def periods_per_year(bars: Bars) -> int:
     """Daily returns in a year: 365 for a market that never closes, else 252; fewer for bars beyond a day."""
     if bars.timeframe.seconds > 86_400:
         return max(1, round(bars.bars_per_year))
-    return _EXCHANGE if bars.instrument.sessions_per_year else _ALWAYS_OPEN
+    return _EXCHANGE if bars.closes else _ALWAYS_OPEN
 
 
 def _page(returns: pd.Series, benchmark: pd.Series, title: str, per_year: int) -> str:

@@ -13,7 +13,7 @@ COMMANDS = (
     "",
     "backtest",
     "demo",
-    "data check",
+    "data check", "data download", "data resample", "features importance", "audit features",
     "features list",
     "config init",
     "config validate",

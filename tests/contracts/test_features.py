@@ -12,11 +12,14 @@ import pytest
 from mlstrat.data import samples
 from mlstrat.data.synthetic import random_walk
 from mlstrat.features.program import compile_program
-from mlstrat.features.registry import FAMILIES, INPUTS, registered, resolve
+from mlstrat.features.registry import FAMILIES, INPUTS, registered
 from mlstrat.features.stream import FeatureStream
 
 NAMES = tuple(registered())
-N = 400
+OWN = tuple(name for name in NAMES if not registered()[name].pair)
+HOUR = 3600
+# Bars of a series, and of one that is long enough for 20 days.
+N, LONG = 400, 1200
 # Values of a market that does not move and does not trade; 0 where not named.
 NEUTRAL = {
     "rsi_7": 50,
@@ -46,33 +49,46 @@ NEUTRAL = {
 
 
 @cache
-def smooth(n=N):
-    return random_walk(n, 7, step_ticks=4000.0).matrix
+def smooth(n=N, seed=7):
+    return random_walk(n, seed, step_ticks=4000.0).matrix
 
 
 @cache
-def coarse():
+def coarse(n=N, seed=11):
     """Prices on few levels, with gaps between bars, bars without range and bars without volume."""
-    rng = np.random.default_rng(11)
-    close = 50.0 + np.cumsum(rng.integers(-2, 3, N)) * 0.25
-    open_ = close + rng.integers(-2, 3, N) * 0.25
-    top = np.maximum(open_, close) + rng.integers(0, 3, N) * 0.25
-    bottom = np.minimum(open_, close) - rng.integers(0, 3, N) * 0.25
-    volume = rng.integers(0, 4, N) * 10.0
+    rng = np.random.default_rng(seed)
+    close = 150.0 + np.cumsum(rng.integers(-2, 3, n)) * 0.25
+    open_ = close + rng.integers(-2, 3, n) * 0.25
+    top = np.maximum(open_, close) + rng.integers(0, 3, n) * 0.25
+    bottom = np.minimum(open_, close) - rng.integers(0, 3, n) * 0.25
+    volume = rng.integers(0, 4, n) * 10.0
     still = slice(120, 190)
     for column in (open_, top, bottom, close):
         column[still] = close[119]
     volume[still] = 0.0
-    time = 1.6e9 + 900.0 * np.arange(N)
+    time = 1.6e9 + HOUR * np.arange(n)
     return _frozen(np.column_stack([open_, top, bottom, close, volume, time]))
 
 
 @cache
-def real():
-    return samples.load_bars("BTCUSDT_1h")[:N].matrix
+def real(n=N, seed=0):
+    return samples.load_bars("ETHUSDT_1h" if seed else "BTCUSDT_1h")[:n].matrix
 
 
 SERIES = {"smooth": smooth, "coarse": coarse, "real": real}
+
+
+def bound(name):
+    return registered()[name].bound(HOUR)
+
+
+@cache
+def rows_for(name, series="smooth", n=0):
+    """Bars that the feature takes: enough of them, and for pairs those of another symbol beside them."""
+    f = registered()[name]
+    n = n or (LONG if f.period else N)
+    rows = SERIES[series](n)
+    return _frozen(np.hstack([rows, SERIES[series](n, 5)])) if f.pair else rows
 
 
 def _frozen(rows):
@@ -82,7 +98,7 @@ def _frozen(rows):
 
 @cache
 def _program(name):
-    return compile_program(resolve((name,)))
+    return compile_program([bound(name)])
 
 
 def values(name, rows):
@@ -93,7 +109,8 @@ def values(name, rows):
 
 
 def scaled(rows, price=1.0, volume=1.0):
-    return np.ascontiguousarray(rows * np.array([price, price, price, price, volume, 1.0]))
+    own = np.array([price, price, price, price, volume, 1.0])
+    return np.ascontiguousarray(rows * np.r_[own, np.ones(rows.shape[1] - 6)])
 
 
 def assert_close(actual, expected, share=1e-9):
@@ -107,15 +124,15 @@ def assert_close(actual, expected, share=1e-9):
 @pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_cut_at_any_bar_keeps_every_earlier_bit(name, series):
-    rows = SERIES[series]()
+    rows = rows_for(name, series)
     whole = values(name, rows)
-    for cut in range(1, N):
+    for cut in range(1, len(rows)):
         assert values(name, rows[:cut]).tobytes() == whole[:cut].tobytes(), f"cut at bar {cut}"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_later_bars_change_nothing(name):
-    rows, t = smooth(), 300
+    rows, t = rows_for(name), 300
     whole = values(name, rows)
     for later in (rows[t:] * np.nan, rows[t:] * 10.0, rows[t:][::-1]):
         tampered = np.ascontiguousarray(np.vstack([rows[:t], later]))
@@ -125,27 +142,28 @@ def test_later_bars_change_nothing(name):
 @pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("name", NAMES)
 def test_first_finite_value_is_at_the_lookback_and_all_later_ones_are_finite(name, series):
-    column = values(name, SERIES[series]())
-    lookback = registered()[name].lookback
+    column = values(name, rows_for(name, series))
+    lookback = bound(name).lookback
+    assert lookback < len(column)
     assert np.isnan(column[: lookback - 1]).all()
     assert np.isfinite(column[lookback - 1 :]).all()
 
 
 @pytest.mark.parametrize("series", SERIES)
 def test_stream_equals_batch_to_the_bit(series):
-    rows = SERIES[series]()
-    stream = FeatureStream(NAMES)
+    rows = SERIES[series](LONG)
+    stream = FeatureStream(OWN, timeframe="1h")
     live = np.array([stream.update(row) for row in rows])
-    batch = np.column_stack([values(name, rows) for name in NAMES])
-    assert stream.names == NAMES
+    batch = np.column_stack([values(name, rows) for name in OWN])
+    assert stream.names == OWN
     assert live.tobytes() == batch.tobytes()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_in_pieces_equals_the_whole(name):
-    rows, program = smooth(), _program(name)
-    state, out = program.start(), np.empty((N, 1))
-    for start in range(0, N, 37):
+    rows, program = rows_for(name), _program(name)
+    state, out = program.start(), np.empty((len(rows), 1))
+    for start in range(0, len(rows), 37):
         program.advance(state, rows[start : start + 37], out[start : start + 37])
     assert out[:, 0].tobytes() == values(name, rows).tobytes()
 
@@ -153,8 +171,8 @@ def test_a_batch_in_pieces_equals_the_whole(name):
 @pytest.mark.parametrize("threads", [2, 5])
 def test_threads_give_the_same_bits(threads):
     rows = smooth(2000)
-    program = compile_program(resolve(NAMES))
-    one, several = np.empty((2, len(rows), len(NAMES)))
+    program = compile_program([bound(name) for name in OWN])
+    one, several = np.empty((2, len(rows), len(OWN)))
     program.advance(program.start(), rows, one)
     program.advance(program.start(), rows, several, threads=threads)
     assert several.tobytes() == one.tobytes()
@@ -162,15 +180,15 @@ def test_threads_give_the_same_bits(threads):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bars_are_not_changed(name):
-    rows = smooth().copy()
+    rows = rows_for(name).copy()
     values(name, rows)
-    np.testing.assert_array_equal(rows, smooth())
+    np.testing.assert_array_equal(rows, rows_for(name))
 
 
 @pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("name", [n for n in NAMES if registered()[n].model_input])
 def test_model_inputs_ignore_the_unit_of_price_and_volume(name, series):
-    rows = SERIES[series]()
+    rows = rows_for(name, series)
     plain = values(name, rows)
     for factor in (2.0, 1024.0):
         assert values(name, scaled(rows, price=factor)).tobytes() == plain.tobytes()
@@ -187,8 +205,12 @@ def test_only_atr_px_is_in_price_and_it_scales_with_it():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_after_warmup_ten_times_the_history_gives_the_same_number(name):
-    warmup, tail = registered()[name].warmup, 100
-    rows = smooth(10 * max(f.warmup for f in registered().values()) + tail)
+    warmup, tail = bound(name).warmup, 100
+    # A day begins where the short history does, so that both see the same days.
+    step = max(registered()[name].period // HOUR, 1)
+    tail += (-warmup - tail) % step
+    rows = rows_for(name, n=10 * max(bound(other).warmup for other in NAMES) + tail)
+    rows = rows[len(rows) % step :]
     long = values(name, rows[-10 * warmup - tail :])[-tail - 1 :]
     short = values(name, rows[-warmup - tail :])[-tail - 1 :]
     assert_close(short, long)
@@ -196,32 +218,37 @@ def test_after_warmup_ten_times_the_history_gives_the_same_number(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_inputs_named_are_those_that_matter(name):
-    rows = smooth()
+    rows = rows_for(name)
     plain = values(name, rows)
     for k, column in enumerate(INPUTS):
         changed = rows.copy()
-        changed[:, k] *= 1.0 + 0.3 * np.random.default_rng(k).random(N)
+        changed[:, k] *= 1.0 + 0.3 * np.random.default_rng(k).random(len(rows))
         same = values(name, changed).tobytes() == plain.tobytes()
         assert same == (column not in registered()[name].inputs), column
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_market_that_stands_still_gives_the_neutral_value(name):
-    rows = np.tile([123.4, 123.4, 123.4, 123.4, 0.0, 1.6e9], (N, 1))
-    column = values(name, rows)[registered()[name].lookback - 1 :]
+    rows = rows_for(name).copy()
+    rows[:, :4], rows[:, 4] = 123.4, 0.0
+    rows[:, 6:10] = 99.0
+    column = values(name, rows)[bound(name).lookback - 1 :]
     assert np.isfinite(column).all()
     if registered()[name].family != "time":
-        np.testing.assert_allclose(column, NEUTRAL.get(name, 0.0), rtol=0.0, atol=1e-12)
+        neutral = NEUTRAL.get(name.removesuffix("_4h").removesuffix("_1d"), 0.0)
+        np.testing.assert_allclose(column, neutral, rtol=0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_market_that_comes_to_rest_stays_finite(name):
-    moving = smooth()
-    rest = np.tile(moving[-1], (N, 1))
+    moving = rows_for(name)
+    n = len(moving)
+    rest = np.tile(moving[-1], (n, 1))
     rest[:, :3], rest[:, 4] = moving[-1, 3], 0.0
+    rest[:, 5] += HOUR * np.arange(1, n + 1)
     column = values(name, np.vstack([moving, rest]))
-    assert np.isfinite(column[registered()[name].lookback - 1 :]).all()
-    assert np.abs(column[N:]).max() <= 2.0 * np.nanmax(np.abs(column[:N])) + 100.0
+    assert np.isfinite(column[bound(name).lookback - 1 :]).all()
+    assert np.abs(column[n:]).max() <= 2.0 * np.nanmax(np.abs(column[:n])) + 100.0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -242,13 +269,14 @@ from mlstrat.data import samples
 from mlstrat.data.synthetic import random_walk
 from mlstrat.features.matrix import build
 from mlstrat.features.registry import registered
-matrix = build(random_walk(400, 7, step_ticks=4000.0), names=tuple(registered()))
+names = [name for name, f in registered().items() if not f.pair]
+matrix = build(random_walk(1200, 7, step_ticks=4000.0), names=names)
 print(hashlib.sha256(matrix.values.tobytes()).hexdigest())
 """
 
 
 def test_other_processes_give_the_same_bits():
-    own = np.ascontiguousarray(np.column_stack([values(name, smooth()) for name in NAMES]))
+    own = np.ascontiguousarray(np.column_stack([values(name, smooth(LONG)) for name in OWN]))
     expected = hashlib.sha256(own.tobytes()).hexdigest()
     for seed in ("0", "1"):
         run = subprocess.run(

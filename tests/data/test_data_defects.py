@@ -1,5 +1,7 @@
 """Every defect of a source is refused with a sentence that names the row and what to do."""
 
+import contextlib
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlstrat.data.bars import COLUMNS, RowError
+from mlstrat.data.bars import COLUMNS, Bars, RowError
+from mlstrat.data.mending.repair import repair
 from mlstrat.data.sources import read_bars
 from mlstrat.errors import DataError
 
@@ -291,12 +294,39 @@ def odd_frames(draw: st.DrawFn) -> pd.DataFrame:
     return frame.sample(frac=1, random_state=1) if draw(st.integers(0, 4)) == 0 else frame
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(frame=odd_frames(), tz=st.sampled_from(["", "UTC", "Europe/Berlin"]))
-def test_only_data_errors_come_out(frame: pd.DataFrame, tz: str) -> None:
-    try:
-        bars = read_bars(frame, symbol="ABC", timeframe="1h" if len(frame) < 3 else "", tz=tz, now=NOW)
-    except DataError:
-        return
+# MLSTRAT_FRAMES=10000 runs the full count.
+EXAMPLES = int(os.environ.get("MLSTRAT_FRAMES", "300"))
+ODD = settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+ZONES = st.sampled_from(["", "UTC", "Europe/Berlin"])
+
+
+def assert_lawful(bars: Bars) -> None:
     assert np.isfinite(bars.matrix).all()
+    assert (bars.matrix[:, :4] > 0).all()
+    assert (bars.volume >= 0).all()
     assert (bars.low <= np.minimum(bars.open, bars.close)).all()
+    assert (bars.high >= np.maximum(bars.open, bars.close)).all()
+    assert (np.diff(bars.time) >= bars.timeframe.delta).all()
+
+
+@ODD
+@given(frame=odd_frames(), tz=ZONES)
+def test_only_data_errors_come_out(frame: pd.DataFrame, tz: str) -> None:
+    with contextlib.suppress(DataError):
+        assert_lawful(
+            read_bars(frame, symbol="ABC", timeframe="1h" if len(frame) < 3 else "", tz=tz, now=NOW)
+        )
+
+
+@ODD
+@given(frame=odd_frames(), tz=ZONES)
+def test_only_data_errors_come_out_of_a_repair(frame: pd.DataFrame, tz: str) -> None:
+    told = {"symbol": "ABC", "timeframe": "1h" if len(frame) < 3 else "", "tz": tz, "now": NOW}
+    with contextlib.suppress(DataError):
+        bars, changes = repair(frame, **told)
+        assert_lawful(bars)
+        if not changes:
+            assert read_bars(frame, **told).sha256 == bars.sha256
+        assert repair(bars.frame(), symbol="ABC", timeframe=str(bars.timeframe), now=NOW)[1] == ()

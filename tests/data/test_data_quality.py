@@ -1,6 +1,7 @@
 """What the quality report says about bars whose oddities are known by construction."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from mlstrat.data.bars import Bars
 from mlstrat.data.quality import check, inspect
 from mlstrat.data.sources import read_bars
 from mlstrat.data.synthetic import random_walk
+from mlstrat.errors import DataError
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -63,8 +65,10 @@ def test_a_move_that_stays_is_no_spike() -> None:
 def test_constant_price_is_a_defect() -> None:
     frame = random_walk(50, 1).frame().assign(open=5.0, high=5.0, low=5.0, close=5.0)
     bars, findings = inspect(frame, symbol="WALK", now=NOW)
-    assert bars is not None
-    assert ("defect", "every close is the same") in [(found.level, found.what) for found in findings]
+    assert bars is None
+    assert [(found.level, found.what, found.remedy) for found in findings][:1] == [
+        ("defect", "every close of WALK is the same (5)", "check what was exported")
+    ]
 
 
 def test_weekends_are_no_outages_but_the_facts_are_questioned() -> None:
@@ -73,7 +77,7 @@ def test_weekends_are_no_outages_but_the_facts_are_questioned() -> None:
     report = check(read_bars(frame, symbol="XYZ", now=NOW))
     assert report.closes
     assert report.gaps == ()
-    assert any("give instrument.sessions_per_year (252" in line for line in report.lines())
+    assert any("give instrument.calendar (XNYS" in line for line in report.lines())
     known = check(read_bars(frame, symbol="XYZ", instrument={"sessions_per_year": 252.0}, now=NOW))
     assert known.remarks == ()
     outage = check(read_bars(frame.drop(frame.index[30:36]), symbol="XYZ", now=NOW))
@@ -134,12 +138,16 @@ def test_inspect_of_what_is_no_table_at_all() -> None:
 
 def test_bars_a_year_follow_the_sessions_or_the_data_never_a_daily_fact_at_another_length() -> None:
     weekdays = pd.bdate_range("2023-01-02", "2023-12-29", tz="UTC")
-    daily = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close", "volume"), 100.0), index=weekdays)
+    close = 100.0 + np.arange(len(weekdays)) % 2
+    daily = pd.DataFrame(
+        dict.fromkeys(("open", "high", "low", "close", "volume"), pd.Series(close, weekdays))
+    )
     hours = daily.loc[daily.index.repeat(24)].set_index(
         pd.DatetimeIndex([day + pd.Timedelta(hours=h) for day in weekdays for h in range(24)])
     )
-    assert read_bars(daily, symbol="SPY", now=NOW).bars_per_year == 252
-    assert read_bars(hours, symbol="SPY", now=NOW).bars_per_year == 252 * 6.5
+    facts = {"sessions_per_year": 252.0, "session_hours": 6.5}
+    assert read_bars(daily, symbol="XYZ", now=NOW, instrument=facts).bars_per_year == 252
+    assert read_bars(hours, symbol="XYZ", now=NOW, instrument=facts).bars_per_year == 252 * 6.5
     counted = read_bars(hours, symbol="EURUSD", now=NOW).bars_per_year
     assert counted == pytest.approx(24 * 365.25 * 5 / 7, rel=0.01)
     weekly = daily.iloc[::5]
@@ -147,3 +155,23 @@ def test_bars_a_year_follow_the_sessions_or_the_data_never_a_daily_fact_at_anoth
         52.18, abs=0.01
     )
     assert read_bars("sample:BTCUSDT_1h").bars_per_year == 365.25 * 24
+
+
+def test_bars_of_no_known_symbol_are_looked_at_under_the_name_of_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "my prices.csv"
+    random_walk(30, 1).frame().to_csv(path)
+    bars, findings = inspect(path, now=NOW)
+    assert bars is not None
+    assert bars.symbol == "my prices"
+    assert "The symbol is not known, so the bars are called my prices: give it with --symbol" in [
+        found.what for found in findings
+    ]
+    with pytest.raises(DataError, match=r"the symbol of my prices\.csv is not known: pass symbol"):
+        read_bars(path, now=NOW)
+
+
+def test_days_of_25_hours_are_a_note() -> None:
+    stamps = pd.date_range("2024-11-01", periods=5, freq="1D", tz="America/New_York")
+    report = check(read_bars(random_walk(5, 1).frame().set_index(stamps), symbol="WALK", now=NOW))
+    assert report.long_day_rows == (3,)
+    assert report.gaps == ()

@@ -1,10 +1,7 @@
-"""A run killed again and again ends with the same bytes as one left alone."""
+"""A run killed again and again ends with the same bytes as one left alone (more kills: kills.py)."""
 
-import json
+import importlib.util
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,52 +9,15 @@ import pytest
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills a process group")
 
-RUN = """
-name = "killed"
-jobs = {jobs}
-[data]
-bars = "sample:BTCUSDT_1h"
-start = "2023-01-01"
-end = "2024-01-01"
-[features]
-names = ["ret_1", "ret_5", "rsi_14", "bb_position", "atr_14", "volume_ratio"]
-[splits]
-training_days = 120
-retrain = "month"
-[models]
-bins = 15
-rf_n_estimators = 40
-gb_n_estimators = 20
-lstm_units = 4
-lstm_epochs = 4
-[signals]
-threshold = 0.5
-[kelly]
-shrink = "off"
-"""
-HASHES = ("predictions_sha256", "decisions_sha256", "trades_sha256", "windows")
+
+def _kills():
+    spec = importlib.util.spec_from_file_location("kills", Path(__file__).with_name("kills.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def start(toml: Path, folder: Path) -> subprocess.Popen:
-    command = [
-        sys.executable,
-        "-m",
-        "mlstrat",
-        "backtest",
-        str(toml),
-        "--out",
-        str(folder),
-        "--engine",
-        "kernel",
-    ]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-
-
-def finish(toml: Path, folder: Path) -> dict:
-    process = start(toml, folder)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output.decode()
-    return json.loads((folder / "manifest.json").read_text())
+kills = _kills()
 
 
 def windows_done(folder: Path) -> list[str]:
@@ -66,20 +26,25 @@ def windows_done(folder: Path) -> list[str]:
 
 
 def kill_after(windows: int, toml: Path, folder: Path, workers: bool = True) -> None:
-    process = start(toml, folder)
+    process = kills.start(toml, folder)
     deadline = time.monotonic() + 120
     while len(windows_done(folder)) < windows and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
-    (os.killpg if workers else os.kill)(process.pid, signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL
+    assert kills.kill(process, workers)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_run_killed_three_times_ends_with_the_same_hashes(tmp_path, jobs):
-    toml = tmp_path / "run.toml"
-    toml.write_text(RUN.format(jobs=jobs))
-    alone = finish(toml, tmp_path / "alone")
+@pytest.fixture(scope="module", params=[1, 2])
+def alone(request, tmp_path_factory):
+    """A run left alone, and its file."""
+    place = tmp_path_factory.mktemp("alone")
+    toml = place / "run.toml"
+    toml.write_text(kills.RUN.format(jobs=request.param))
+    kills.finish(toml, place / "run")
+    return toml, place / "run", request.param
+
+
+def test_a_run_killed_three_times_ends_with_the_same_bytes(alone, tmp_path):
+    toml, whole, _ = alone
     folder = tmp_path / "killed"
     kept: dict[str, float] = {}
     for windows in (1, 3, 5):
@@ -89,17 +54,35 @@ def test_a_run_killed_three_times_ends_with_the_same_hashes(tmp_path, jobs):
             assert (folder / "folds" / name / "window.json").stat().st_mtime == written
         kept = {n: (folder / "folds" / n / "window.json").stat().st_mtime for n in windows_done(folder)}
         assert len(kept) >= windows
-    resumed = finish(toml, folder)
-    assert {name: resumed[name] for name in HASHES} == {name: alone[name] for name in HASHES}
-    for name in ("trades.csv", "predictions.parquet", "decisions.parquet", "report.html"):
-        assert (folder / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    kills.finish(toml, folder)
+    assert kills.same(whole, folder)
     assert (folder / "trades.csv").read_text().count("\n") > 5
 
 
-def test_workers_that_outlive_a_killed_run_spoil_nothing(tmp_path):
-    toml = tmp_path / "run.toml"
-    toml.write_text(RUN.format(jobs=2))
+def test_workers_that_outlive_a_killed_run_spoil_nothing(alone, tmp_path):
+    toml, whole, jobs = alone
+    if jobs == 1:
+        pytest.skip("a run of one job has no workers")
     kill_after(1, toml, tmp_path / "killed", workers=False)
-    resumed = finish(toml, tmp_path / "killed")
-    alone = finish(toml, tmp_path / "alone")
-    assert {name: resumed[name] for name in HASHES} == {name: alone[name] for name in HASHES}
+    kills.finish(toml, tmp_path / "killed")
+    assert kills.same(whole, tmp_path / "killed")
+
+
+def test_two_processes_do_not_share_a_folder(alone, tmp_path):
+    toml, whole, jobs = alone
+    if jobs == 2:
+        pytest.skip("tested with one job")
+    first = kills.start(toml, tmp_path / "run")
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / ".owner").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    second = kills.start(toml, tmp_path / "run")
+    told, _ = second.communicate(timeout=120)
+    if second.returncode == 0:  # the machine was so busy that the first had ended by then
+        assert "already complete" in told.decode()
+    else:
+        assert second.returncode == 4
+        assert f"is in use by process {first.pid}" in told.decode()
+    output, _ = first.communicate(timeout=300)
+    assert first.returncode == 0, output.decode()
+    assert kills.same(whole, tmp_path / "run")

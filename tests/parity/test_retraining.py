@@ -1,12 +1,17 @@
 """Retraining inside Backtrader: the same predictions, bit for bit, and the same trades."""
 
+from dataclasses import replace
+
 import backtrader as bt
 import numpy as np
 import pytest
 
+from mlstrat.data.synthetic import random_walk
 from mlstrat.engines.on_backtrader import MLStrategy, cerebro_for
 from mlstrat.errors import ConfigError
 from mlstrat.execution.kernel import simulate
+from mlstrat.pipeline import load_panel, run_panel
+from mlstrat.sentiment.align import neutral
 from mlstrat.signals.decide import risk_rules
 
 TRADE = ("entry_bar", "exit_bar", "side", "units", "entry_price", "exit_price", "reason")
@@ -76,3 +81,22 @@ def test_thresholds_are_swept_by_backtrader_itself(tiny_run, walk, tiny_config):
     cerebro.addanalyzer(bt.analyzers.TradeAnalyzer, _name="trades")
     counts = [run[0].analyzers.trades.get_analysis().total.total for run in cerebro.run(maxcpus=1)]
     assert counts[0] > counts[1]
+
+
+def test_higher_timeframes_and_another_symbol_give_the_same_predictions_inside(walk, tiny_config):
+    other = replace(random_walk(3500, seed=12, step_ticks=10_000.0), symbol="OTHER")
+    names = ("ret_1", "rsi_14_4h", "rsi_14@OTHER", "corr_20@OTHER", "ret_5_1d")
+    config = tiny_config.model_copy(
+        update={"features": tiny_config.features.model_copy(update={"names": names})}
+    )
+    mood = neutral(walk)
+    panel = load_panel(walk, mood, config, [other])
+    expected = run_panel(panel, config).predictions
+    cerebro = cerebro_for(walk, risk_rules(config, walk), stdstats=False)
+    cerebro.addstrategy(MLStrategy, config=config, retrain=True, others=(other,))
+    (strategy,) = cerebro.run()
+    inside = strategy.advisor.predictions
+    assert panel.features.names == names
+    for name in ("prob_up", "votes", "score", "win_prob"):
+        np.testing.assert_array_equal(getattr(inside, name), getattr(expected, name), err_msg=name)
+    assert np.isfinite(inside.prob_up).sum() > 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,9 @@ from mlstrat.arrays import FloatArray
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.engines.on_backtrader.advisor import NO_TRADE, Advice
-from mlstrat.features.matrix import chosen
+from mlstrat.features.choose import choose, market_of
+from mlstrat.features.matrix import check_length
+from mlstrat.features.runner import Runner, seconds_of
 from mlstrat.online import OnlineWalkForward
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
@@ -37,6 +40,8 @@ class RetrainingAdvisor:
         Only its timeframe and instrument are read; prices arrive through `advise`.
     mood : SentimentSeries
         Aligned with the bars.
+    others : sequence of Bars
+        Bars of the other symbols that the features name.
     """
 
     def __init__(
@@ -47,9 +52,10 @@ class RetrainingAdvisor:
         config: RunConfig,
         bars: Bars,
         mood: SentimentSeries,
+        others: Sequence[Bars] = (),
     ) -> None:
         self._online = OnlineWalkForward(
-            names, lookback, schedule, config, bars.timeframe, bars.instrument, mood
+            names, lookback, schedule, config, bars.timeframe, bars.instrument, mood, others
         )
         self._rules = signal_rules(config, bars.instrument.tick)
         self._mood, self._max_bars = mood, config.stops.max_bars
@@ -73,15 +79,17 @@ class RetrainingAdvisor:
         return Advice(int(out[SIDE]), float(out[FRACTION]), math.nan, stop, target, self._max_bars)
 
 
-def retraining_advisor(bars: Bars, mood: SentimentSeries, config: RunConfig) -> RetrainingAdvisor:
+def retraining_advisor(
+    bars: Bars, mood: SentimentSeries, config: RunConfig, others: Sequence[Bars] = ()
+) -> RetrainingAdvisor:
     """Return an advisor for the run of `config` on these bars.
 
     Of the bars only the times are used beforehand, to lay the schedule, and whether there is any volume, to
     know which features there are.
     """
-    asked = config.features
-    features = chosen(bars.symbol, len(bars), bars.has_volume, asked.names, asked.families)
-    names = tuple(feature.name for feature in features)
-    lookback = np.array([feature.lookback for feature in features], np.int64)
+    features = choose(market_of(bars, others), config.features.names, config.features.families)
+    runner = Runner(features, bars.timeframe.seconds, others)
+    lookback = runner.lookbacks(features, seconds_of(bars.close_time))
+    check_length(features, lookback, len(bars))
     schedule = schedule_for(bars, int(lookback.max()) - 1, config)
-    return RetrainingAdvisor(names, lookback, schedule, config, bars, mood)
+    return RetrainingAdvisor(runner.names, lookback, schedule, config, bars, mood, others)

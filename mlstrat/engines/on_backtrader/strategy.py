@@ -46,6 +46,7 @@ class MLStrategy(DecisionStrategy):
         ("threshold", None),
         ("decisions", None),
         ("retrain", False),
+        ("others", ()),
     )
 
     def make_advisor(self) -> Advisor:
@@ -78,7 +79,7 @@ def _retraining(data: Any, params: Any) -> Advisor:
     if params.predictions is not None or params.decisions is not None:
         raise ConfigError("MLStrategy was told to retrain and given what to trade on: leave out one of them.")
     bars = _bars_of(data)
-    return retraining_advisor(bars, _mood(params, bars), _config(params))
+    return retraining_advisor(bars, _mood(params, bars), _config(params), params.others)
 
 
 def _decide(data: Any, params: Any) -> Decisions:

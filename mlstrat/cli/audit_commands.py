@@ -1,0 +1,158 @@
+"""`mlstrat audit features`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlstrat.cli.options import SymbolOption, TimeframeOption, TzOption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlstrat.features.audit import Rows, Verdict
+
+app = typer.Typer(no_args_is_help=True, help="Prove that nothing looks at later bars.")
+
+
+@app.callback()
+def group() -> None:
+    """Prove that nothing looks at later bars, or show where it does."""
+
+
+@app.command()
+def features(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A Python file that registers features, or a run file.")
+    ],
+    bars: Annotated[str, typer.Option(metavar="FILE", help="Try them on the last of these bars too.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    symbol: SymbolOption = "",
+    timeframe: TimeframeOption = "",
+    tz: TzOption = "",
+) -> None:
+    """Cut the bars at every bar and compare: exit with 3 if a feature sees later bars or cannot stream.
+
+    Of a run file, the features of its plugins and of the package ta are tried.
+    """
+    import json
+
+    own = _own_bars(bars, symbol, timeframe, tz)
+    rows = [_row(name, own) for name in _names(file)]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        _print_table(str(file), rows)
+    if not all(row["passed"] for row in rows):
+        raise typer.Exit(3)
+
+
+def _own_bars(source: str, symbol: str, timeframe: str, tz: str) -> list[Rows]:
+    from mlstrat.data.sources import read_bars
+
+    if not source:
+        return []
+    return [(source, read_bars(source, symbol=symbol, timeframe=timeframe, tz=tz).matrix)]
+
+
+def _names(file: Path) -> list[str]:
+    """Return what to audit: the features of plugins, then the names of `ta` in a run file."""
+    from mlstrat.config import load_config
+    from mlstrat.errors import ConfigError
+    from mlstrat.features.registry import registered
+    from mlstrat.plugins import load_plugins
+
+    plugins: tuple[str, ...] = (str(file),)
+    named: tuple[str, ...] = ()
+    if file.suffix != ".py":
+        config = load_config(file)
+        plugins, named = config.plugins, config.features.names
+    load_plugins(plugins)
+    origins = {str(Path(path).resolve()) for path in plugins}
+    users = [name for name, f in registered().items() if f.origin in origins]
+    bridged = [name for name in named if name.startswith("ta.")]
+    if not users and not bridged:
+        raise ConfigError(f"{file} names no plugins and no features of ta: there is nothing to audit in it.")
+    return [*users, *dict.fromkeys(name.partition("@")[0] for name in bridged)]
+
+
+def _row(name: str, own: Sequence[Rows]) -> dict[str, Any]:
+    from mlstrat.errors import ConfigError
+    from mlstrat.features.audit import audit
+    from mlstrat.features.registry import find, registered
+
+    try:
+        # A feature of pairs is audited without the symbol that `find` asks for.
+        return _told(audit(registered().get(name) or find(name), own))
+    except ConfigError as error:
+        return {"name": name, "passed": False, "causal": None, "problem": str(error)}
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    told = {"passed": verdict.passed, **asdict(verdict)}
+    if verdict.leak:
+        told["leak"] |= {"size": verdict.leak.size, "relative": verdict.leak.relative}
+        told["leak"] = _without_infinities(told["leak"])
+    return _without_infinities(told)
+
+
+def _without_infinities(content: dict[str, Any]) -> dict[str, Any]:
+    """Put None for what is not finite, for which JSON has no word."""
+    from math import isfinite
+
+    return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in content.items()}
+
+
+def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title)
+    for heading in ("feature", "causal", "first bad bar", "change", "streams", "warm-up", "seconds"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in _cells(row)))
+    console = Console(highlight=False)
+    console.print(table)
+    for row in rows:
+        for text in (row.get("problem"), row.get("note")):
+            if text:
+                console.print(Text(f"{row['name']}: {text}"))
+    failed = [row["name"] for row in rows if not row["passed"]]
+    seconds = sum(row.get("seconds", 0.0) for row in rows)
+    end = f"a run refuses {len(failed)} of them" if failed else "a run takes all of them"
+    console.print(Text(f"{len(rows)} features in {seconds:.1f} s: {end}"))
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    name, leak = row["name"], row.get("leak")
+    if row["causal"] is None:
+        return name, "refused", "", "", "", "", ""
+    seconds = f"{row['seconds']:.2f}"
+    if leak:
+        where = f"{leak['bar']}, saw {leak['saw']} ({leak['test']}; {leak['series']})"
+        return name, "NO", where, _change(leak), "", "", seconds
+    if not row["causal"]:
+        return name, "not proved", "", "", "", "", seconds
+    if row["kind"] == "step":
+        return name, "yes, a step", "", "", "bit by bit", f"{row['warmup']:,}", seconds
+    return name, "yes, at every bar", "", "", *_streams(row), seconds
+
+
+def _change(leak: dict[str, Any]) -> str:
+    before, after = ("no number" if leak[key] is None else f"{leak[key]:.6g}" for key in ("before", "after"))
+    share = "" if leak["relative"] is None else f" ({leak['relative']:.2%})"
+    return f"{before} to {after}{share}"
+
+
+def _streams(row: dict[str, Any]) -> tuple[str, str]:
+    declared, needed, size = row["warmup"], row["warmup_needed"], row["stream_difference"]
+    if row["stream_agrees"]:
+        return "yes", f"{declared:,}"
+    off = "NO, no number" if size is None else f"NO, off by {size:.1e}"
+    return off, f"{declared:,}; {f'declare {needed:,}' if needed else 'none is enough'}"

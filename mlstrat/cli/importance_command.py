@@ -1,0 +1,94 @@
+"""`mlstrat features importance`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlstrat.cli.options import SymbolOption, TimeframeOption, TzOption
+
+if TYPE_CHECKING:
+    from mlstrat.importance_result import Importance
+
+_SHOWN = 10
+_COLUMNS = 6  # of the page's table: what fits a terminal
+
+
+def importance(
+    file: Annotated[str, typer.Argument(metavar="BARS", help="CSV, Parquet, or sample:NAME.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Page (.html) or bar plot (.png) to write.")
+    ],
+    target_periods: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Bars ahead whose direction is forecast.")
+    ] = 5,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only these, commas or repeats; else every model input."),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Test blocks, each behind all it learned from.")
+    ] = 5,
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Permutations of each block.")] = 5,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of forests and permutations; same seed, same bits.")
+    ] = 7,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Bars of another symbol, for features such as ret_5@BTCUSDT."),
+    ] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A Python file that registers features; it is run."),
+    ] = None,
+    symbol: SymbolOption = "",
+    timeframe: TimeframeOption = "",
+    tz: TzOption = "",
+) -> None:
+    """Measure what each feature is worth out of sample, and whether that is more than noise."""
+    from mlstrat.cli.progress import watching
+    from mlstrat.data.sources import read_bars
+    from mlstrat.importance import feature_importance
+    from mlstrat.plugins import load_plugins
+    from mlstrat.reports.importance import check_place, plot_importance
+
+    check_place(output)
+    load_plugins(plugin or ())
+    wanted = [name.strip() for given in names or () for name in given.split(",") if name.strip()]
+    bars = read_bars(file, symbol=symbol, timeframe=timeframe, tz=tz)
+    others = [read_bars(source, tz=tz) for source in context or ()]
+    with watching() as watcher:
+        watcher.stage("fitting forests and permuting features")
+        found = feature_importance(
+            bars,
+            target_periods,
+            wanted,
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            others=others,
+            progress=watcher.windows,
+        )
+    plot_importance(found, output)
+    _show(found)
+    typer.echo(f"{output} written")
+
+
+def _show(found: Importance) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mlstrat.reports.importance import features
+
+    rows = features(found, found.order[:_SHOWN])
+    table = Table(title=f"{found.symbol} {found.timeframe}: log loss gained, 1/100,000 nat a bar")
+    for at, heading in enumerate(rows.head[:_COLUMNS]):
+        table.add_column(heading, justify="left" if at < rows.texts else "right", no_wrap=at == 0)
+    for row in rows.rows:
+        table.add_row(*row[:_COLUMNS])
+    console = Console(highlight=False)
+    console.print(table)
+    for note in found.notes:
+        console.print(f"* {note}", markup=False)

@@ -1,0 +1,45 @@
+"""Columns that obey every law of a bar and still are no market: refused when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mlstrat.arrays import BoolArray, FloatArray
+from mlstrat.data.bars import RowError, count_of
+from mlstrat.errors import DataError
+
+# A price beyond both neighbouring closes by this factor, gone in the next bar, is a slipped decimal point.
+SPIKE_FACTOR = 5.0
+# Fewer equal closes than this may be a lull.
+LEAST_CONSTANT = 20
+
+
+def implausible(bars: Any) -> Iterator[DataError]:
+    """Yield why columns cannot be a market's; `bars` needs the attributes of `Bars`, and to obey its laws."""
+    if len(bars.time) >= LEAST_CONSTANT and np.all(bars.close == bars.close[0]):
+        yield DataError(
+            f"every close of {bars.symbol} is the same ({bars.close[0]:.10g}): check what was exported."
+        )
+    bad = spikes(bars.open, bars.high, bars.low, bars.close)
+    if bad.any():
+        row = int(np.argmax(bad))
+        values = ", ".join(f"{name} {getattr(bars, name)[row]:.10g}" for name in ("high", "low", "close"))
+        where = f"{bars.symbol} ({np.datetime_as_string(bars.time[row], 'm')}: {values})"
+        what = f"leaves the closes before and after it by a factor of {SPIKE_FACTOR:g} or more"
+        yield RowError(row, where, what + count_of(bad), "compare it with another source, or drop the row")
+
+
+def spikes(open_px: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray) -> BoolArray:
+    """(n_bars,) whether a bar leaves both neighbouring closes by `SPIKE_FACTOR`; never at either end."""
+    bad = np.zeros(len(close), bool)
+    if len(close) < 3:
+        return bad
+    before, after = close[:-2], close[2:]
+    top = np.maximum(np.maximum(open_px, close), high)[1:-1]
+    bottom = np.minimum(np.minimum(open_px, close), low)[1:-1]
+    above = top >= SPIKE_FACTOR * np.maximum(before, after)
+    bad[1:-1] = above | (bottom * SPIKE_FACTOR <= np.minimum(before, after))
+    return bad

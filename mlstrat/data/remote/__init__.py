@@ -1,0 +1,1 @@
+"""Bars from elsewhere: exchanges through ccxt, and Yahoo through yfinance."""

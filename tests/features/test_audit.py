@@ -1,0 +1,193 @@
+"""The audit: planted leaks are found where they are, honest twins pass, and runs refuse what it refuses."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from planted_leaks import PAIRS, array_feature
+
+from mlstrat.data.synthetic import random_walk
+from mlstrat.errors import DataError, FeatureLeakError
+from mlstrat.features import audit as audits
+from mlstrat.features.audit import FUNCTION, STEP, audit, refuse_unsound
+from mlstrat.features.audit_bars import SMOOTH, smooth
+from mlstrat.features.causality import ADDED, values_of
+from mlstrat.features.registry import registered
+from mlstrat.features.runner import Runner
+
+BY_NAME = {pair.name: pair for pair in PAIRS}
+SHORT = 80
+
+
+def honest(name):
+    return BY_NAME[name].twin
+
+
+def test_there_are_thirty_of_each():
+    assert len(BY_NAME) == len(PAIRS) == 30
+
+
+@pytest.mark.filterwarnings("ignore:One of the clusters is empty")
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_planted_leak_is_found(name):
+    verdict = audit(BY_NAME[name].leak, n_bars=SHORT)
+    assert verdict.leak is not None, verdict
+    assert not verdict.causal
+    assert not verdict.passed
+    assert verdict.leak.bar < verdict.leak.saw < max(SHORT, 2 * verdict.lookback + 200)
+    assert verdict.leak.size > 0
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_its_honest_twin_passes(name):
+    verdict = audit(honest(name), n_bars=SHORT)
+    assert verdict.leak is None
+    assert verdict.causal
+    assert verdict.stream_agrees, verdict
+    assert verdict.passed, verdict
+    assert verdict.lookback_found <= verdict.lookback
+
+
+@pytest.mark.filterwarnings("ignore:One of the clusters is empty")
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_run_refuses_the_leak_and_takes_the_twin(name):
+    with pytest.raises(
+        FeatureLeakError, match=rf"feature {name} sees the future: on a smooth walk its value"
+    ):
+        refuse_unsound(BY_NAME[name].leak)
+    refuse_unsound(honest(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "bar", "saw"),
+    [
+        ("next_return", 0, 1),  # bar 0 needs bar 1
+        ("label", 0, 5),
+        ("centred", 5, 10),  # eleven bars around bar 5 end at bar 10
+        ("back_fill", 0, 19),  # the first mean of twenty
+        ("shifted_mean", 4, 7),  # bars 3 to 7 hold the first five
+        ("daily", 0, 1),  # the walk begins at midnight
+        ("headline", 0, 15),
+        ("interpolated", 1, 4),  # without bar 4 the value of bar 0 is carried on
+        ("merged", 4, 6),  # 06:00 is nearer to 04:00 than midnight is; 03:00 takes the earlier of two
+    ],
+)
+def test_the_first_offending_bar_is_named(name, bar, saw):
+    leak = audit(BY_NAME[name].leak, n_bars=60).leak
+    assert (leak.bar, leak.saw) == (bar, saw)
+    assert (leak.test, leak.series) == (ADDED, SMOOTH)
+
+
+def test_the_size_is_what_the_later_bars_change():
+    rows = smooth(60)
+    leak = audit(BY_NAME["daily"].leak, n_bars=60).leak
+    assert leak.before == 1.0
+    assert leak.after == pytest.approx(rows[23, 3] / rows[0, 3], rel=1e-12)
+    assert leak.size == pytest.approx(abs(leak.after - 1.0))
+    assert leak.relative == pytest.approx(leak.size / max(1.0, leak.after))
+
+
+def test_a_leak_that_only_large_values_show_is_found_by_tampering():
+    def alarmed(f):
+        return np.full(len(f), float(f.close.max() > 5 * f.close.iloc[0]))
+
+    leak = audit(array_feature("alarmed", alarmed), n_bars=60).leak
+    assert leak.test == "later bars times 10"
+    assert (leak.before, leak.after) == (0.0, 1.0)
+
+
+def test_a_leak_in_the_users_own_bars_is_found():
+    def trap(f):
+        return np.full(len(f), float(f.close.iloc[-1] > 1e6))
+
+    dear = random_walk(500, 3, start=1e6).matrix
+    assert audit(array_feature("trap", trap), n_bars=60).causal
+    leak = audit(array_feature("trap", trap), own=[("mine.csv", dear)]).leak
+    assert leak.series == "mine.csv"
+
+
+def test_steps_are_causal_and_stream_bit_by_bit():
+    verdict = audit(registered()["rsi_14"])
+    assert (verdict.kind, verdict.causal, verdict.stream_agrees) == (STEP, True, True)
+    assert verdict.lookback_found == verdict.lookback == 15
+    assert audit(registered()["corr_20"]).passed  # of two symbols
+    assert audit(honest("daily"), n_bars=60).kind == FUNCTION
+
+
+def test_a_warm_up_that_is_too_short_is_told_with_one_that_is_enough():
+    short = replace(honest("reversed_ewm"), warmup=16)
+    verdict = audit(short, n_bars=60)
+    assert verdict.causal
+    assert not verdict.stream_agrees
+    assert 1e-9 < verdict.stream_difference < 1e-2
+    # (9 / 11) ** n of some per cent is below 1e-9 from about n = 90 on.
+    assert verdict.warmup_needed == 128
+    with pytest.raises(DataError, match=r"its last 16 bars, as a stream does.*: declare warmup=128"):
+        refuse_unsound(short)
+
+
+def test_a_memory_without_bound_is_refused():
+    total = array_feature("total", lambda f: f.volume.cumsum())
+    verdict = audit(total, n_bars=60)
+    assert verdict.causal
+    assert verdict.warmup_needed is None
+    assert not verdict.passed
+    with pytest.raises(
+        DataError, match=r"feature total recomputed .* its memory has no bound; compute it over"
+    ):
+        refuse_unsound(total)
+
+
+def test_a_missing_value_is_a_problem_and_one_at_rest_a_note():
+    late = audit(replace(honest("z_score"), lookback=10), n_bars=60)
+    assert late.problem == f"on {SMOOTH}: no finite value before bar 49: declare lookback=50."
+    assert late.lookback_found == 50
+    still = audit(array_feature("place", lambda f: (f.close - f.low) / (f.high - f.low)), n_bars=200)
+    assert still.passed
+    assert still.note.startswith("on coarse bars: the value nan at bar ")
+
+
+def test_a_function_that_fails_or_draws_lots_is_not_proved():
+    fails = audit(array_feature("fails", lambda f: f.colour), n_bars=60)
+    assert not fails.causal
+    assert "feature fails failed on 60 bars (AttributeError" in fails.problem
+    dice = np.random.default_rng(1)
+    drawn = audit(array_feature("drawn", lambda f: dice.random(len(f))), n_bars=60)
+    assert not drawn.causal
+    assert "other values for the same bars: draw its random numbers from a fixed seed" in drawn.problem
+
+
+def test_a_runner_refuses_a_leak_before_it_takes_a_bar():
+    with pytest.raises(FeatureLeakError, match="feature z_score sees the future"):
+        Runner([BY_NAME["z_score"].leak], 3600)
+
+
+def test_a_feature_is_tried_once_a_process(monkeypatch):
+    calls = SimpleNamespace(count=0)
+
+    def counted(f):
+        calls.count += 1
+        return f.close / f.open
+
+    f = array_feature("counted", counted)
+    Runner([f], 3600)
+    tried = calls.count
+    Runner([f], 3600)
+    assert 0 < calls.count == tried
+
+
+def test_a_day_of_daily_bars_is_no_leak():
+    """What sees the rest of an hourly bar's day sees nothing on daily bars."""
+    refuse_unsound(BY_NAME["day_high"].leak, 86_400)
+
+
+def test_seconds_come_from_the_clock_given():
+    ticks = iter((10.0, 12.5))
+    assert audit(honest("next_return"), n_bars=60, clock=lambda: next(ticks)).seconds == 2.5
+
+
+def test_values_before_the_lookback_are_those_a_run_sees():
+    f = replace(BY_NAME["back_fill"].leak, lookback=20, warmup=20)
+    assert np.isnan(values_of(f, smooth(60))[:19]).all()
+    assert audits.audit(f, n_bars=60).causal
