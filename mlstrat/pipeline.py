@@ -15,8 +15,8 @@ from mlstrat.errors import ConfigError, MissingExtraError
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Decisions, Result
 from mlstrat.features.choose import refuse_unfit_inputs
+from mlstrat.features.lookup import resolve
 from mlstrat.features.matrix import build
-from mlstrat.features.registry import resolve
 from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
 from mlstrat.plugins import load_plugins

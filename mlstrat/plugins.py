@@ -11,7 +11,8 @@ from types import CodeType
 from typing import Any
 
 from mlstrat.errors import ConfigError, MlstratError
-from mlstrat.features.registry import REGISTRY, Feature, registered, registering
+from mlstrat.features.lookup import registered
+from mlstrat.features.registry import REGISTRY, Feature, registering
 
 
 def load_plugins(paths: Sequence[str]) -> None:

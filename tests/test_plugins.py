@@ -14,9 +14,10 @@ from mlstrat.config import parse_config
 from mlstrat.data.synthetic import random_walk
 from mlstrat.errors import ConfigError, DataError, FeatureLeakError, RunFolderError
 from mlstrat.features.files import write
+from mlstrat.features.lookup import find, registered
 from mlstrat.features.matrix import build
 from mlstrat.features.pieces import BarFile
-from mlstrat.features.registry import REGISTRY, find, registered
+from mlstrat.features.registry import REGISTRY
 from mlstrat.features.stream import FeatureStream
 from mlstrat.plugins import load_plugins
 from mlstrat.sentiment.align import neutral

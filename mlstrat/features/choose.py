@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from mlstrat.data.bars import Bars
 from mlstrat.errors import ConfigError, DataError
+from mlstrat.features.lookup import find, registered, resolve
 from mlstrat.features.other_symbol import OF_OTHER
-from mlstrat.features.registry import Feature, find, registered, resolve
+from mlstrat.features.registry import Feature
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from mlstrat.data.bars import Bars
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import ConfigError, DataError
 from mlstrat.features.choose import Market, choose, market_of
-from mlstrat.features.registry import resolve
+from mlstrat.features.lookup import resolve
 from mlstrat.features.runner import ROW, Runner
 
 

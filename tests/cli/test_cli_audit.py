@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from mlstrat.features.registry import REGISTRY, registered
+from mlstrat.features.lookup import registered
+from mlstrat.features.registry import REGISTRY
 
 MINE = """
 import mlstrat

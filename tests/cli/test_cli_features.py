@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mlstrat.features.registry import registered
+from mlstrat.features.lookup import registered
 
 
 def test_json_lists_every_feature(mlstrat):

@@ -11,8 +11,9 @@ import pytest
 
 from mlstrat.data import samples
 from mlstrat.data.synthetic import random_walk
+from mlstrat.features.lookup import registered
 from mlstrat.features.program import compile_program
-from mlstrat.features.registry import FAMILIES, INPUTS, registered
+from mlstrat.features.registry import FAMILIES, INPUTS
 from mlstrat.features.stream import FeatureStream
 
 NAMES = tuple(registered())
@@ -268,7 +269,7 @@ import hashlib, numpy as np
 from mlstrat.data import samples
 from mlstrat.data.synthetic import random_walk
 from mlstrat.features.matrix import build
-from mlstrat.features.registry import registered
+from mlstrat.features.lookup import registered
 names = [name for name, f in registered().items() if not f.pair]
 matrix = build(random_walk(1200, 7, step_ticks=4000.0), names=names)
 print(hashlib.sha256(matrix.values.tobytes()).hexdigest())

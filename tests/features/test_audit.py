@@ -13,7 +13,7 @@ from mlstrat.features import audit as audits
 from mlstrat.features.audit import FUNCTION, STEP, audit, refuse_unsound
 from mlstrat.features.audit_bars import SMOOTH, smooth
 from mlstrat.features.causality import ADDED, values_of
-from mlstrat.features.registry import registered
+from mlstrat.features.lookup import registered
 from mlstrat.features.runner import Runner
 
 BY_NAME = {pair.name: pair for pair in PAIRS}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mlstrat.data.synthetic import random_walk
+from mlstrat.features.lookup import registered
 from mlstrat.features.program import compile_program
-from mlstrat.features.registry import registered
 
 ROWS = random_walk(700, 3, step_ticks=4000.0).matrix
 # A window, a ring, sums with a pivot, several windows, a ring with an age, and states of one size.

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from mlstrat.data.synthetic import random_walk
+from mlstrat.features.lookup import registered, resolve
 from mlstrat.features.matrix import build
 from mlstrat.features.program import compile_program
-from mlstrat.features.registry import registered, resolve
 
 
 def _gap_walk():

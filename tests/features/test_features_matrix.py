@@ -10,9 +10,10 @@ import pytest
 
 from mlstrat.data.synthetic import random_walk
 from mlstrat.errors import ConfigError, DataError, NotEnoughBarsError
+from mlstrat.features.lookup import registered, resolve
 from mlstrat.features.matrix import build
 from mlstrat.features.program import compile_program
-from mlstrat.features.registry import FAMILIES, REGISTRY, decay_bars, feature, registered, resolve
+from mlstrat.features.registry import FAMILIES, REGISTRY, decay_bars, feature
 from mlstrat.features.stream import FeatureStream
 
 BARS = random_walk(1000, 1)
@@ -174,7 +175,7 @@ def test_arrays_that_a_compiled_step_could_overrun_are_refused(rows, out, messag
 
 def test_listing_features_compiles_nothing():
     code = (
-        "from mlstrat.features.registry import registered\n"
+        "from mlstrat.features.lookup import registered\n"
         "from mlstrat.features import matrix, stream\n"
         "print(sum(len(f.step.overloads) for f in registered().values()), len(registered()))"
     )

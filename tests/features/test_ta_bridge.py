@@ -13,9 +13,9 @@ from mlstrat.features.array_function import call, frame_of
 from mlstrat.features.audit import audit, refuse_unsound
 from mlstrat.features.audit_bars import smooth
 from mlstrat.features.causality import SHARE
+from mlstrat.features.lookup import find
 from mlstrat.features.matrix import build
 from mlstrat.features.memory_span import LONGEST, stream_difference
-from mlstrat.features.registry import find
 from mlstrat.features.runner import Runner
 from mlstrat.features.stream import FeatureStream
 from mlstrat.features.ta_bridge import DENIED, bridged, functions, parse, ta_feature

@@ -12,8 +12,8 @@ from mlstrat.data import samples
 from mlstrat.data.bars import Bars
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
+from mlstrat.features.lookup import registered
 from mlstrat.features.matrix import build
-from mlstrat.features.registry import registered
 
 pytest.importorskip("pine2pyne", reason="needs opencode-pine2pyne: pip install 'mlstrat[pine]'")
 pytest.importorskip("pynecore", reason="needs pynesys-pynecore: pip install 'mlstrat[pine]'")

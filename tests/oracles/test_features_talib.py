@@ -7,8 +7,8 @@ import pytest
 
 from mlstrat.data import samples
 from mlstrat.data.synthetic import random_walk
+from mlstrat.features.lookup import registered
 from mlstrat.features.matrix import build
-from mlstrat.features.registry import registered
 
 talib = pytest.importorskip("talib")
 

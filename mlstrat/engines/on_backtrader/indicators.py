@@ -125,7 +125,7 @@ def feature_indicator(name: str) -> Any:
     ConfigError
         No feature of that name is registered.
     """
-    from mlstrat.features.registry import resolve
+    from mlstrat.features.lookup import resolve
 
     resolve([name])
     title = "".join(part.capitalize() for part in name.split("_"))
