@@ -3,8 +3,9 @@
     python benchmarks/walkforward.py [--windows 60] [--pair 8] [--features 0] [--retrain month]
 
 Rolling windows of a year of hourly BTCUSDT bars with all features and profile `full`, 60 monthly fits where
-the sample has them. `full_run_s` and `full_run_gib` are wall time and the largest memory of this process
-plus that of its largest worker, for the whole run with two workers, features and decisions included.
+the sample has them. `full_run_s` and `full_run_gib` are wall time and memory of the whole run with two
+workers, features and decisions included; memory is the peak of this process plus twice that of its largest
+worker, so what they share counts thrice.
 `two_worker_speedup` is the time of `pair` windows with one worker over that with two, in this process run
 and one after the other; nothing is cached. `cached_window_ms` is what a window costs whose models are in
 the cache, `odds_ms` what of that odds and thresholds cost, `key_ms` the hash of its inputs.
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.data import samples
-from mlstrat.features.registry import resolve
+from mlstrat.features.lookup import resolve
 from mlstrat.foldcache import FoldCache, fold_key
 from mlstrat.pipeline import load_panel, run_panel
 from mlstrat.sentiment.align import neutral
@@ -51,9 +52,14 @@ def seconds(panel: Panel, config: RunConfig, cache: FoldCache | None = None) -> 
 
 
 def peak_gib() -> float:
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)  # a worker's memory is counted once it has ended
     unit = 1 if sys.platform == "darwin" else 1024
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return sum(resource.getrusage(who).ru_maxrss for who in whose) * unit / GIB
+    own, worker = (
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return (own + 2 * worker) * unit / GIB
 
 
 def cache_figures(panel: Panel, config: RunConfig) -> dict[str, float]:
@@ -87,10 +93,11 @@ def main() -> None:
     whole = config_of(asked, asked.windows, 2)
     panel = load_panel(bars, neutral(bars), whole)
     features_s = time.perf_counter() - begun
-    run_panel(panel, config_of(asked, 2, 2))  # compiles and starts the workers
     full_run_s = features_s + seconds(panel, whole)
     peak = peak_gib()
     pair = [config_of(asked, asked.pair, jobs) for jobs in (1, 2)]
+    for config in (config_of(asked, 1, 1), config_of(asked, 2, 2)):
+        run_panel(panel, config)  # loads libraries and compiled functions, here and in the workers
     one, two = (seconds(panel, config) for config in pair)
     figures = {
         "windows": len(schedule_for(bars, panel.features.ready, whole)),

@@ -10,7 +10,6 @@ import numpy as np
 from mlstrat.execution.types import SIDE_NAMES
 from mlstrat.live import LiveForecast, Predictor
 from mlstrat.models.contributions import contributions
-from mlstrat.predictions import VOTES
 from mlstrat.signals.decide import signal_rules
 from mlstrat.signals.funnel import BAR, KELLY, PREDICTED, THRESHOLD
 from mlstrat.signals.quality import grade_of
@@ -31,7 +30,7 @@ def answer(predictor: Predictor, forecast: LiveForecast) -> dict[str, Any]:
     """
     t = len(forecast.bars) - 1
     said, made, bars = forecast.predictions, forecast.decisions, forecast.bars
-    votes = dict(zip(VOTES, said.votes[t], strict=True))
+    votes = dict(zip(said.vote_names, said.votes[t], strict=True))
     side = SIDE_NAMES[int(made.side[t])]
     return {
         "symbol": bars.symbol,
@@ -103,9 +102,12 @@ def _top_features(predictor: Predictor, forecast: LiveForecast, t: int) -> list[
     if not np.isfinite(forecast.x[t]).all():
         return []
     state = predictor.state_at(forecast, t)
-    credit = contributions(forecast.x[t], state, predictor.capsule.ensemble)
+    capsule = predictor.capsule
+    credit = contributions(forecast.x[t], state, capsule.ensemble, capsule.guests)
+    if not np.isfinite(credit).all():
+        return []
     order = np.argsort(-np.abs(credit), kind="stable")[:_TOP]
-    names = predictor.capsule.about.features
+    names = capsule.about.features
     return [(names[k], float(credit[k])) for k in order if credit[k] != 0.0]
 
 

@@ -132,7 +132,7 @@ def backtest(
         if state_of(folder, inputs, resume) == "complete":  # another process was quicker
             return _finished(folder, reused=True)
         manifest = begin(folder, inputs)
-        store = FoldStore(folder / FOLDS, inputs.key)
+        store = FoldStore(folder / FOLDS, inputs.key, config.models.trusted)
         cache = _cache_beside(folder, watcher) if use_cache else None
         made = run_panel(panel, config, engine=engine, store=store, watcher=watcher, cache=cache, fits=fits)
         watcher.stage("writing the report")

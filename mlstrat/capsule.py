@@ -5,16 +5,20 @@
     bytes 40 to 47   length of the manifest, little-endian
     then             the manifest, JSON
     then             the arrays, safetensors
+    then             own models that are no trees, skops files, where there are any
 
 The hash is compared before anything is parsed, so that a damaged file is refused whole; what a file claims
-is then checked field by field and array by array, because a hash does not say who wrote it.
+is then checked field by field and array by array, because a hash does not say who wrote it. Only a model
+that is no set of trees needs objects; it is loaded where the caller names the types that are trusted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +30,12 @@ from mlstrat.config import RunConfig
 from mlstrat.errors import ModelError
 from mlstrat.files import write_bytes
 from mlstrat.models.ensemble import EnsembleArrays, ensemble_sha256, to_tensors
+from mlstrat.models.guests import Guest
 from mlstrat.models.soundness import sound_ensemble
+from mlstrat.models.stored import dump_guest, load_guest
+from mlstrat.models.voters import GIVEN
 from mlstrat.predictions import Window
-from mlstrat.provenance import code_sha256, versions
+from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.signals.odds import Odds
 from mlstrat.splits import Fold
 from mlstrat.window import FittedWindow, Panel
@@ -58,6 +65,8 @@ class Capsule:
         What it was fitted on.
     about : About
         Where it comes from.
+    guests : tuple of Guest
+        The user's own models that are no trees.
     """
 
     ensemble: EnsembleArrays
@@ -66,6 +75,12 @@ class Capsule:
     threshold: tuple[float, float]
     window: Window
     about: About
+    guests: tuple[Guest, ...] = ()
+
+    @property
+    def portable(self) -> bool:
+        """Whether it is arrays only, so that any program can predict with it."""
+        return not self.guests
 
 
 def capsule_of(
@@ -84,9 +99,10 @@ def capsule_of(
         seen_until=str(bars.time[last]),
         data_sha256=bars.sha256,
         code_sha256=code_sha256(),
-        versions=versions(),
+        versions=versions() | own_versions(config.models.classes),
     )
-    return Capsule(fitted.ensemble, state, fitted.odds, fitted.threshold, fitted.window, about)
+    parts = fitted.odds, fitted.threshold, fitted.window, about, fitted.guests
+    return Capsule(fitted.ensemble, state, *parts)
 
 
 def dumps(capsule: Capsule) -> bytes:
@@ -101,8 +117,12 @@ def dumps(capsule: Capsule) -> bytes:
 
     tensors = {**to_tensors(capsule.ensemble), "state": capsule.state}
     arrays: bytes = save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
-    told = hashlib.sha256(arrays).hexdigest()
-    text = write_manifest(Manifest(capsule.about, capsule.window, capsule.odds, capsule.threshold, told))
+    told, own = hashlib.sha256(arrays).hexdigest(), capsule.about.run_config().models.own
+    stored = [dump_guest(guest, own[guest.name]) for guest in capsule.guests]
+    records = tuple(record for record, _ in stored)
+    about, window = capsule.about, capsule.window
+    text = write_manifest(Manifest(about, window, capsule.odds, capsule.threshold, told, records))
+    arrays += b"".join(content for _, content in stored)
     if _HEAD + len(text) + len(arrays) > MAX_BYTES or len(text) > _MAX_MANIFEST:
         raise ModelError(
             f"a model of {len(arrays):,} bytes and a manifest of {len(text):,} are more than a model file "
@@ -123,16 +143,23 @@ def save(capsule: Capsule, path: Path) -> None:
     write_bytes(path, dumps(capsule))
 
 
-def load(path: str | Path) -> Capsule:
+def load(path: str | Path, trust: Collection[str] = ()) -> Capsule:
     """Read a capsule.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    trust : collection of str
+        Full names of the types that an own model which is no set of trees may be built of.
 
     Raises
     ------
     ModelError
-        The file cannot be read, is damaged, or does not describe a model.
+        The file cannot be read, is damaged, does not describe a model, or needs types that are not trusted.
     """
     path = Path(path)
-    return loads(_content(path), str(path))
+    return loads(_content(path), str(path), trust)
 
 
 def _content(path: Path) -> bytes:
@@ -151,15 +178,15 @@ def _content(path: Path) -> bytes:
         raise ModelError(f"{path} cannot be read ({reason}): give the path of a model file.") from error
 
 
-def loads(content: bytes, origin: str = "the model") -> Capsule:
-    """Read a capsule from the bytes of its file; `origin` names it in messages.
+def loads(content: bytes, origin: str = "the model", trust: Collection[str] = ()) -> Capsule:
+    """Read a capsule from the bytes of its file; `origin` names it in messages, `trust` is as for `load`.
 
     Raises
     ------
     ModelError
         As `load`.
     """
-    manifest, arrays = _taken_apart(content, origin)
+    manifest, arrays, stored = _taken_apart(content, origin)
     del content  # each step copies the arrays; two copies at a time are enough
     tensors = _tensors(arrays, origin)
     del arrays
@@ -167,11 +194,19 @@ def loads(content: bytes, origin: str = "the model") -> Capsule:
     ensemble, state = sound_ensemble(tensors, len(about.features))
     if ensemble_sha256(ensemble) != window.model_sha256:
         raise ModelError(f"the arrays of {origin} are not those of its manifest: take another copy.")
-    return Capsule(ensemble, state, manifest.odds, manifest.threshold, window, about)
+    voters = ensemble.models.voters
+    if sorted(voters.place[voters.kind == GIVEN]) != sorted(record.place for record in manifest.guests):
+        raise ModelError(f"the own models of {origin} are not those of its arrays: take another copy.")
+    own = about.run_config().models.own if stored else {}
+    guests = tuple(
+        load_guest(record, part, own, trust, origin)
+        for record, part in zip(manifest.guests, stored, strict=True)
+    )
+    return Capsule(ensemble, state, manifest.odds, manifest.threshold, window, about, guests)
 
 
-def _taken_apart(content: bytes, origin: str) -> tuple[Manifest, bytes]:
-    """Return manifest and arrays, after the hash of the whole has been compared."""
+def _taken_apart(content: bytes, origin: str) -> tuple[Manifest, bytes, list[bytes]]:
+    """Return manifest, arrays and stored guests, after the hash of the whole has been compared."""
     if content[: len(MAGIC)] != MAGIC:
         raise ModelError(f"{origin} is not a model file of this program: give one that it wrote.")
     told, body = content[len(MAGIC) : _HEAD - 8], memoryview(content)[_HEAD - 8 :]
@@ -181,10 +216,14 @@ def _taken_apart(content: bytes, origin: str) -> tuple[Manifest, bytes]:
     if not 0 < length <= min(_MAX_MANIFEST, len(body) - 8):
         raise ModelError(f"the manifest of {origin} has an impossible length: take another copy.")
     manifest = read_manifest(bytes(body[8 : 8 + length]), origin)
-    arrays = bytes(body[8 + length :])
+    ends = len(body) - np.cumsum([0, *(guest.n_bytes for guest in reversed(manifest.guests))])[::-1]
+    if ends[0] < 8 + length:
+        raise ModelError(f"the own models of {origin} have an impossible length: take another copy.")
+    arrays = bytes(body[8 + length : ends[0]])
+    stored = [bytes(body[begin:end]) for begin, end in pairwise(ends)]
     if hashlib.sha256(arrays).hexdigest() != manifest.arrays_sha256:
         raise ModelError(f"the arrays of {origin} are not those of its manifest: take another copy.")
-    return manifest, arrays
+    return manifest, arrays, stored
 
 
 def _tensors(arrays: bytes, origin: str) -> dict[str, Any]:

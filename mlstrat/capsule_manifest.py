@@ -15,11 +15,12 @@ from mlstrat.config import RunConfig, parse_config
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import MlstratError, ModelError
+from mlstrat.models.stored import GuestRecord
 from mlstrat.predictions import Window
 from mlstrat.signals.odds import Odds
 
 SCHEMA = 1
-_KEYS = ("schema", "about", "window", "odds", "threshold", "arrays_sha256")
+_KEYS = ("schema", "about", "window", "odds", "threshold", "arrays_sha256", "portable", "guests")
 _TIMES = ("train_from", "cut", "valid_from", "valid_to")
 _COUNTS = ("fold", "n_train", "n_calibration", "purged", "purged_inner")
 _MOMENT = re.compile(r"(19|20|21)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}")  # datetime64[ns] holds these years
@@ -77,13 +78,17 @@ class About:
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """What a capsule says besides its arrays; `arrays_sha256` is their hash."""
+    """What a capsule says besides its arrays; `arrays_sha256` is their hash.
+
+    `guests` are the user's own models that are no trees; a capsule without any is portable: arrays only.
+    """
 
     about: About
     window: Window
     odds: tuple[Odds, Odds]
     threshold: tuple[float, float]
     arrays_sha256: str
+    guests: tuple[GuestRecord, ...] = ()
 
 
 def write_manifest(manifest: Manifest) -> bytes:
@@ -96,6 +101,8 @@ def write_manifest(manifest: Manifest) -> bytes:
         "odds": [odds._asdict() for odds in manifest.odds],
         "threshold": [None if math.isnan(value) else value for value in manifest.threshold],
         "arrays_sha256": manifest.arrays_sha256,
+        "portable": not manifest.guests,
+        "guests": [guest._asdict() for guest in manifest.guests],
     }
     return json.dumps(content, sort_keys=True, allow_nan=False).encode()
 
@@ -109,6 +116,8 @@ def read_manifest(text: bytes, origin: str) -> Manifest:
         It is not JSON, has another schema, lacks something, or says what cannot be.
     """
     content = _parsed(text, origin)
+    if not {"portable", "guests"} & content.keys():  # from before there were guests
+        content |= {"portable": True, "guests": []}
     try:
         _same_keys(content, _KEYS)
         about = _about(content["about"])
@@ -116,12 +125,13 @@ def read_manifest(text: bytes, origin: str) -> Manifest:
         up, down = (_threshold(given) for given, _ in _pair(content["threshold"], (0, 1)))
         window = _window(content["window"], about)
         arrays = _matching(_SHA256, content["arrays_sha256"])
+        guests = _guests(content, about)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(
             f"the manifest of {origin} lacks something or says what cannot be ({shown(error)}): "
             "take another copy, or train the model again."
         ) from error
-    return Manifest(about, window, (long, short), (up, down), arrays)
+    return Manifest(about, window, (long, short), (up, down), arrays, guests)
 
 
 def shown(what: object) -> str:
@@ -222,6 +232,22 @@ def _window(given: Any, about: About) -> Window:
     if ordered != sorted(ordered) or _moment(about.seen_until) >= moments["valid_from"]:
         raise ValueError("the times of the window are not in order")
     return Window(**{**known, **moments})
+
+
+def _guests(content: dict[str, Any], about: About) -> tuple[GuestRecord, ...]:
+    own = about.run_config().models.own
+    guests = []
+    for given in _list(content["guests"]):
+        _same_keys(given, GuestRecord._fields)
+        if given["name"] not in own:
+            raise ValueError("a guest is none of the own models")
+        _count(given["place"])
+        _count(given["n_bytes"], least=1)
+        _matching(_SHA256, given["sha256"])
+        guests.append(GuestRecord(**{**given, "unit": _number(given["unit"])}))
+    if content["portable"] is not (not guests) or len({guest.name for guest in guests}) != len(guests):
+        raise ValueError("the guests are not those that it says")
+    return tuple(guests)
 
 
 def _odds(given: Any, side: float) -> Odds:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlstrat.config import RunConfig
 from mlstrat.errors import ClusterError, MissingExtraError
-from mlstrat.provenance import code_sha256, versions
+from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.splits import Fold
 from mlstrat.window import FittedModels, Panel, fit_models
 
@@ -60,7 +60,7 @@ class OnCluster:
         with self._client() as client:
             from distributed import as_completed
 
-            made_of = made_by()
+            made_of = made_by(config)
             shared = client.scatter(panel, broadcast=True, hash=False)
             waiting = [
                 client.submit(fit_on_worker, shared, fold, config, made_of, pure=False) for fold in folds
@@ -107,9 +107,9 @@ class OnCluster:
         return int(index), models
 
 
-def made_by() -> dict[str, str]:
-    """Return the hash of this package's code and the versions of what it depends on."""
-    return {"mlstrat's code": code_sha256()[:12], **versions()}
+def made_by(config: RunConfig) -> dict[str, str]:
+    """Return the hash of this package's code and the versions of what a run's models depend on."""
+    return {"mlstrat's code": code_sha256()[:12], **versions(), **own_versions(config.models.classes)}
 
 
 def fit_on_worker(
@@ -122,7 +122,7 @@ def fit_on_worker(
     ClusterError
         This worker has other code or libraries than the process that asks, so that the bits could differ.
     """
-    here = made_by()
+    here = made_by(config)
     for name, wanted in made_of.items():
         if here[name] != wanted:
             raise ClusterError(

@@ -109,6 +109,7 @@ class ModelsConfig(_Section):
 
     profile: Literal["full", "pine"] = "full"
     bins: Annotated[int, Field(ge=2, le=63)] = 63
+    device: Literal["cpu", "auto"] = "cpu"
     half_life_days: Annotated[float, Field(ge=0, le=100_000)] = 0.0
     rf_n_estimators: Annotated[int, Field(ge=1, le=2000)] = 200
     rf_max_depth: Annotated[int, Field(ge=1, le=20)] = 8
@@ -138,6 +139,21 @@ class ModelsConfig(_Section):
     def own(self) -> dict[str, OwnModel]:
         """The user's own models by name, in the order of their names."""
         return dict(sorted((self.__pydantic_extra__ or {}).items()))
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """Names of those that join the three and replace none, in the order of their votes."""
+        return tuple(name for name, model in self.own.items() if not model.replaces)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Full names of the classes of the user's own models."""
+        return tuple(model.path for model in self.own.values())
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """Names of the classes that the user named, and so trusts."""
+        return tuple(name for model in self.own.values() for name in (model.path, *model.trust))
 
 
 # Sized so that twelve windows fit one Pine script: about 3,000 characters of model a window.

@@ -63,7 +63,9 @@ def refuse_names(own: Mapping[str, OwnModel]) -> None:
     taken: dict[str, str] = {}
     for name, model in own.items():
         if not name.isidentifier() or name in ("forest", "boosting", "lstm"):
-            raise ValueError(f"give the model {name!r} a name of letters and digits that is none of the three")
+            raise ValueError(
+                f"give the model {name!r} a name of letters and digits that is none of the three"
+            )
         if model.replaces and model.replaces in taken:
             raise ValueError(
                 f"give one model that replaces {model.replaces!r}; {taken[model.replaces]} and {name} do"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 # Names that pydantic puts into an error's place for the member of a union; no key of ours.
-_UNION_TAGS = {"literal['auto']", "constrained-float", "float", "function-before"}
+_UNION_TAGS = {"constrained-float", "constrained-int", "float", "function-before"}
 
 
 def sentences(origin: str, details: Iterable[Any], model: Any) -> list[str]:
@@ -85,4 +85,6 @@ def _stray(detail: Any, model: Any) -> bool:
     section, *key = (str(part) for part in detail["loc"])
     known = model.model_fields.get(section)
     fields = getattr(known.annotation, "model_fields", {}) if known else {}
-    return detail["type"] in ("model_type", "model_attributes_type") and len(key) == 1 and key[0] not in fields
+    return (
+        detail["type"] in ("model_type", "model_attributes_type") and len(key) == 1 and key[0] not in fields
+    )

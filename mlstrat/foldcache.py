@@ -26,7 +26,7 @@ from mlstrat.files import sha256_of, write_bytes
 from mlstrat.models.ensemble import to_tensors
 from mlstrat.models.fitting import Inner
 from mlstrat.models.soundness import sound_ensemble
-from mlstrat.provenance import code_sha256, versions
+from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.splits import Fold
 from mlstrat.window import FittedModels, Panel, seeds_of
 
@@ -54,7 +54,7 @@ def fold_key(panel: Panel, fold: Fold, config: RunConfig) -> str:
         "seeds": seeds_of(config, fold),
         "plugins": [sha256_of(Path(path)) for path in config.plugins],
         "code": code_sha256(),
-        "versions": versions(),
+        "versions": versions() | own_versions(config.models.classes),
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for array in (
@@ -105,6 +105,8 @@ class FoldCache:
     def save(self, key: str, fold: Fold, models: FittedModels) -> None:
         """Keep the models of a fold, and remove what was used longest ago where there is too much.
 
+        Models with guests, which are no arrays, are not kept.
+
         Raises
         ------
         RunFolderError
@@ -113,6 +115,8 @@ class FoldCache:
         from filelock import FileLock, Timeout
         from safetensors.numpy import save
 
+        if models.guests:
+            return
         inner = models.inner
         tensors = {**to_tensors(models.ensemble), "state": models.state}
         tensors |= {f"inner.{name}": getattr(inner, name) for name in _INNER}

@@ -31,10 +31,13 @@ class FoldStore:
         Holds one folder a window, named by its index.
     key : str
         Hash of everything that determines the windows; others are not read.
+    trust : tuple of str
+        Types of which own models that are no trees may be built (see `mlstrat.capsule.load`).
     """
 
     folder: Path
     key: str
+    trust: tuple[str, ...] = ()
 
     def save(self, capsule: Capsule, inner: Inner, block: FloatArray) -> None:
         """Store a window: its capsule, what it said on its calibration tail, and its forecast rows."""
@@ -69,11 +72,11 @@ class FoldStore:
         if content["key"] != self.key:
             return None
         model, stored = (self._bytes(place / name, content["sha256"][name]) for name in (MODEL, ROWS))
-        capsule = loads(model, str(place / MODEL))
+        capsule = loads(model, str(place / MODEL), self.trust)
         rows = {name: np.array(value) for name, value in load(stored).items()}
         inner = Inner(**{name: rows[f"inner_{name}"] for name in _INNER}, purged=content["purged_inner"])
-        fitted = FittedWindow(capsule.ensemble, capsule.odds, capsule.threshold, capsule.window, inner)
-        return fitted, rows["block"]
+        known = capsule.ensemble, capsule.odds, capsule.threshold, capsule.window
+        return FittedWindow(*known, inner, capsule.guests), rows["block"]
 
     def _content(self, place: Path) -> dict[str, Any]:
         path = place / "window.json"

@@ -15,10 +15,12 @@ from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import ConfigError, DataError, ModelError, NotEnoughBarsError
 from mlstrat.execution.types import Decisions
 from mlstrat.features.choose import choose, market_of
+from mlstrat.features.lookup import find
 from mlstrat.features.matrix import build
-from mlstrat.features.registry import Feature, find
-from mlstrat.models.ensemble import advance_block, predict_block
+from mlstrat.features.registry import Feature
+from mlstrat.models.ensemble import advance_block
 from mlstrat.models.fitting import Inner
+from mlstrat.models.guests import predict_with
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries, check_mood, neutral
 from mlstrat.signals.decide import decide, trade_terms
@@ -152,12 +154,12 @@ class Predictor:
         return LiveForecast(later, x, mood, predictions, decisions, self._notes(later))
 
     def predict_rows(self, x: FloatArray, names: Sequence[str]) -> FloatArray:
-        """Return (n_rows, 5) prob_up, magnitude and votes of the consecutive rows after `seen_until`.
+        """Return (n_rows, 2 + n_votes) prob_up, magnitude and votes of the rows after `seen_until`.
 
         Parameters
         ----------
         x : (n_rows, n_features) float64
-            Feature rows.
+            Consecutive feature rows.
         names : sequence of str
             Names of the columns.
 
@@ -175,7 +177,8 @@ class Predictor:
                 f"rows of {len(names)} names, shape {x.shape} and type {x.dtype} do not fit the model: "
                 f"give {len(wanted)} columns of float64."
             )
-        return predict_block(np.ascontiguousarray(x), self.capsule.state.copy(), self.capsule.ensemble)
+        capsule = self.capsule
+        return predict_with(np.ascontiguousarray(x), capsule.state.copy(), capsule.ensemble, capsule.guests)
 
     def state_at(self, forecast: LiveForecast, t: int) -> FloatArray:
         """Return the LSTM's state (2, units) before bar t of a forecast."""
@@ -230,7 +233,8 @@ class Predictor:
         block = forecast_block(x, mood.score, mood.confidence, fitted, state, self.config)
         of_fold = np.full(len(bars), fitted.window.fold, np.int64)
         terms = trade_terms(self.config, bars.instrument)
-        return predictions_of(bars.symbol, bars.time, block, of_fold, {fitted.window.fold: fitted}, terms)
+        windows, joined = {fitted.window.fold: fitted}, self.config.models.joined
+        return predictions_of(bars.symbol, bars.time, block, of_fold, windows, terms, joined)
 
     def _notes(self, bars: Bars) -> tuple[str, ...]:
         due = self.capsule.window.valid_to
@@ -269,7 +273,8 @@ def _window_of(capsule: Capsule) -> FittedWindow:
     # A capsule keeps nothing of the calibration tail, and nothing here reads it.
     none = np.empty(0, np.int64)
     inner = Inner(none, np.empty((0, 5)), np.empty(0), none, capsule.window.purged_inner)
-    return FittedWindow(capsule.ensemble, capsule.odds, capsule.threshold, capsule.window, inner)
+    known = capsule.ensemble, capsule.odds, capsule.threshold, capsule.window
+    return FittedWindow(*known, inner, capsule.guests)
 
 
 def _tail(mood: SentimentSeries, first: int) -> SentimentSeries:

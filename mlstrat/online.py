@@ -31,6 +31,7 @@ from mlstrat.window import (
     FittedWindow,
     fit_window,
     forecast_block,
+    forecast_width,
     make_panel,
     state_before,
 )
@@ -80,7 +81,7 @@ class OnlineWalkForward:
         self._timeframe, self._instrument = timeframe, instrument
         self._rows = np.empty((_FIRST_CAPACITY, 6))
         self._values = np.empty((_FIRST_CAPACITY, len(names) + 1))
-        self._table = np.empty((_FIRST_CAPACITY, FORECAST_COLUMNS))
+        self._table = np.empty((_FIRST_CAPACITY, forecast_width(config)))
         self._of_fold = np.empty(_FIRST_CAPACITY, np.int64)
         self._n = 0
         self._windows: dict[int, FittedWindow] = {}
@@ -120,7 +121,8 @@ class OnlineWalkForward:
         part = slice(0, self._n)
         table, of_fold = self._table[part].copy(), self._of_fold[part].copy()
         terms = trade_terms(self._config, self._instrument)
-        return predictions_of(self._instrument.symbol, self._times(), table, of_fold, self._windows, terms)
+        symbol, joined = self._instrument.symbol, self._config.models.joined
+        return predictions_of(symbol, self._times(), table, of_fold, self._windows, terms, joined)
 
     def _times(self) -> Any:
         return self._rows[: self._n, 5].astype(np.int64).astype("datetime64[s]").astype("datetime64[ns]")
@@ -165,7 +167,7 @@ class OnlineWalkForward:
 def _forecast(row: FloatArray, fitted: FittedWindow) -> Forecast:
     return Forecast(
         prob_up=float(row[PROB_UP]),
-        votes=row[FOREST:SCORE].copy(),
+        votes=np.hstack([row[FOREST:SCORE], row[FORECAST_COLUMNS:]]),
         score=float(row[SCORE]),
         win_prob=row[[WIN_LONG, WIN_SHORT]],
         win_se=row[[SE_LONG, SE_SHORT]],

@@ -19,6 +19,7 @@ from mlstrat.features.lookup import resolve
 from mlstrat.features.matrix import build
 from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
+from mlstrat.models.own import make_estimator
 from mlstrat.plugins import load_plugins
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
@@ -197,8 +198,12 @@ def require(config: RunConfig, engine: str) -> None:
     if engine not in ENGINES:
         raise ConfigError(f"there is no engine {engine!r}: use one of {', '.join(ENGINES)}.")
     scorer = _BY_SCORER[config.sentiment.scorer] if config.sentiment.source != "none" else ()
-    refuse_missing((*_ALWAYS, *_BY_ENGINE[engine], *scorer))
+    own = config.models.own
+    always = () if any(model.replaces == "lstm" for model in own.values()) else _ALWAYS
+    refuse_missing((*always, *_BY_ENGINE[engine], *scorer))
     load_plugins(config.plugins)
+    for name, model in own.items():
+        make_estimator(name, model, config.seed)
     refuse_unfit_inputs(resolve(config.features.names, config.features.families))
 
 

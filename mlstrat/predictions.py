@@ -72,8 +72,9 @@ class Predictions:
         Calibrated probability that the price rises from the next open over `target_periods` bars.
     magnitude : (n_bars,) float64
         Expected simple return over the same bars.
-    votes : (n_bars, 3) float64
-        The forest's probability, the booster's and the LSTM's return (`VOTES`), before stacking.
+    votes : (n_bars, n_votes) float64
+        The forest's probability, the booster's and the LSTM's return (`VOTES`), before stacking, then
+        those of own models that join the three; one that replaces one of the three has its column.
     score : (n_bars,) float64
         `prob_up` blended with what sentiment was known; it chooses the side.
     win_prob, win_se : (n_bars, 2) float64
@@ -89,6 +90,8 @@ class Predictions:
         One for each fold, in order.
     terms : TradeTerms, optional
         What the odds were calibrated for; None = not said, so not checked.
+    joined : tuple of str
+        Names of the votes behind the three.
     """
 
     symbol: str
@@ -104,6 +107,7 @@ class Predictions:
     fold: IntArray
     windows: tuple[Window, ...]
     terms: TradeTerms | None = None
+    joined: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.time)
@@ -123,6 +127,11 @@ class Predictions:
         return np.asarray(self.fold >= 0)
 
     @property
+    def vote_names(self) -> tuple[str, ...]:
+        """Names of the columns of `votes`."""
+        return (*VOTES, *self.joined)
+
+    @property
     def confidence(self) -> FloatArray:
         """(n_bars,) float64: calibrated probability that the predicted direction is right."""
         return np.maximum(self.prob_up, 1.0 - self.prob_up)
@@ -133,7 +142,7 @@ class Predictions:
 
         columns: dict[str, object] = {name: getattr(self, name) for name in _PLAIN}
         columns["confidence"] = self.confidence
-        columns |= {f"vote_{name}": self.votes[:, i] for i, name in enumerate(VOTES)}
+        columns |= {f"vote_{name}": self.votes[:, i] for i, name in enumerate(self.vote_names)}
         for name in PER_SIDE:
             columns[f"{name}_long"] = getattr(self, name)[:, 0]
             columns[f"{name}_short"] = getattr(self, name)[:, 1]

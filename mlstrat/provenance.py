@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -30,3 +31,27 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def own_versions(classes: Iterable[str]) -> dict[str, str]:
+    """Return by module what a user's own classes, given by their full names, are made of.
+
+    That is the version of the package, or the hash of a module that belongs to none.
+    """
+    return {name.rpartition(".")[0]: _version_of(name) for name in classes}
+
+
+def _version_of(path: str) -> str:
+    from importlib.metadata import packages_distributions, version
+    from importlib.util import find_spec
+
+    distributions = packages_distributions().get(path.partition(".")[0], [])
+    if distributions:
+        return version(distributions[0])
+    try:
+        spec = find_spec(path.rpartition(".")[0])
+    except ModuleNotFoundError:
+        return "not installed"
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        return "not installed"
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()

@@ -16,7 +16,7 @@ from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
 from mlstrat.files import drop_unfinished, locked, sha256_of, write_json
-from mlstrat.provenance import code_sha256, versions
+from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.sentiment.align import SentimentSeries
 
 MANIFEST = "manifest.json"
@@ -51,7 +51,14 @@ def inputs_of(
     facts = json.dumps(bars.instrument.__dict__, sort_keys=True)
     symbols = "".join(other.sha256 for other in others)
     data = hashlib.sha256((bars.sha256 + facts + symbols).encode()).hexdigest()
-    return Inputs(content, engine, data, digest.hexdigest(), code_sha256(), versions())
+    return Inputs(
+        content,
+        engine,
+        data,
+        digest.hexdigest(),
+        code_sha256(),
+        versions() | own_versions(config.models.classes),
+    )
 
 
 def sources_of(config: RunConfig) -> dict[str, Any]:

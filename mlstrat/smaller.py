@@ -17,7 +17,7 @@ from mlstrat.labels import horizon_labels
 from mlstrat.live import LiveForecast, Predictor
 from mlstrat.models import prune as fewer
 from mlstrat.models.contributions import typical_row
-from mlstrat.models.ensemble import EnsembleArrays, ensemble_sha256, predict_row
+from mlstrat.models.ensemble import FOREST, EnsembleArrays, ensemble_sha256, predict_row
 from mlstrat.models.fitting import MIN_ROWS
 from mlstrat.models.scores import log_loss
 from mlstrat.sentiment.align import SentimentSeries
@@ -204,7 +204,8 @@ def _log_loss(forecast: LiveForecast, ahead: int) -> float:
 
 
 def _row_ns(capsule: Capsule, clock: Callable[[], int]) -> float:
-    row, out = typical_row(capsule.ensemble.models.edges), np.empty(5)
+    row = typical_row(capsule.ensemble.models.edges)
+    out = np.full(FOREST + len(capsule.ensemble.stack.slope), np.nan)
     state, taken = capsule.state.copy(), np.empty(_TIMED_ROWS)
     predict_row(row, state, capsule.ensemble, out)  # compiled by now
     for k in range(_TIMED_ROWS):

@@ -30,6 +30,7 @@ from mlstrat.window import (
     FittedWindow,
     Panel,
     fit_models,
+    forecast_width,
     forecast_window,
     window_of,
 )
@@ -211,14 +212,15 @@ def _finish(
 def _assemble(
     panel: Panel, config: RunConfig, parts: list[tuple[Fold, FittedWindow, FloatArray]]
 ) -> Predictions:
-    table = np.full((len(panel.bars), FORECAST_COLUMNS), np.nan)
+    table = np.full((len(panel.bars), forecast_width(config)), np.nan)
     of_fold = np.full(len(panel.bars), -1, np.int64)
     for fold, _, block in parts:
         table[fold.test] = block
         of_fold[fold.test] = fold.index
     fitted = {fold.index: window for fold, window, _ in parts}
     terms = trade_terms(config, panel.bars.instrument)
-    return predictions_of(panel.bars.symbol, panel.bars.time, table, of_fold, fitted, terms)
+    joined = config.models.joined
+    return predictions_of(panel.bars.symbol, panel.bars.time, table, of_fold, fitted, terms, joined)
 
 
 def predictions_of(
@@ -228,8 +230,10 @@ def predictions_of(
     of_fold: IntArray,
     fitted: dict[int, FittedWindow],
     terms: TradeTerms,
+    joined: tuple[str, ...] = (),
 ) -> Predictions:
-    """Return forecast rows (n_bars, 10) as predictions; `fitted` holds the window of each index."""
+    """Return forecast rows as predictions; `fitted` holds the window of each index, `joined` the names of
+    the own models that join the three."""
     payoff, threshold = np.full((len(time), 2), np.nan), np.full((len(time), 2), np.nan)
     for index, window in fitted.items():
         payoff[of_fold == index] = [odds.payoff for odds in window.odds]
@@ -239,7 +243,7 @@ def predictions_of(
         time=time,
         prob_up=table[:, PROB_UP].copy(),
         magnitude=table[:, MAGNITUDE].copy(),
-        votes=table[:, FOREST:SCORE].copy(),
+        votes=np.hstack([table[:, FOREST:SCORE], table[:, FORECAST_COLUMNS:]]),
         score=table[:, SCORE].copy(),
         win_prob=table[:, [WIN_LONG, WIN_SHORT]],
         win_se=table[:, [SE_LONG, SE_SHORT]],
@@ -248,4 +252,5 @@ def predictions_of(
         fold=of_fold,
         windows=tuple(window.window for _, window in sorted(fitted.items())),
         terms=terms,
+        joined=joined,
     )

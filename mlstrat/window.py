@@ -12,6 +12,7 @@ from mlstrat.data.bars import Bars
 from mlstrat.features.matrix import FeatureMatrix
 from mlstrat.labels import SIDES, HorizonLabels, TradeOutcomes, horizon_labels, trade_outcomes
 from mlstrat.models.ensemble import (
+    COLUMNS,
     PROB_UP,
     EnsembleArrays,
     advance_block,
@@ -19,7 +20,8 @@ from mlstrat.models.ensemble import (
     predict_row,
     start_state,
 )
-from mlstrat.models.fitting import Inner, Sample, fit_ensemble
+from mlstrat.models.fitting import Inner, Sample, fit_with_guests
+from mlstrat.models.guests import Guest, given_votes
 from mlstrat.models.selection import Selection
 from mlstrat.predictions import Window
 from mlstrat.sentiment.align import SentimentSeries, check_mood
@@ -28,7 +30,7 @@ from mlstrat.signals.decide import risk_rules
 from mlstrat.signals.odds import Odds, Tail, break_even_threshold, fit_odds, odds_row
 from mlstrat.splits import Fold, purge
 
-# Columns of a forecast row; the first five are the ensemble's own.
+# Columns of a forecast row; the first five are the ensemble's own, votes that join the three stand behind.
 SCORE, WIN_LONG, WIN_SHORT, SE_LONG, SE_SHORT = range(5, 10)
 FORECAST_COLUMNS = 10
 
@@ -76,22 +78,29 @@ class FittedModels:
         What it said on the calibration tail.
     state : (2, units) float64
         The LSTM's state after the last training row.
+    guests : tuple of Guest
+        The user's own models that are no trees.
     """
 
     ensemble: EnsembleArrays
     inner: Inner
     state: FloatArray
+    guests: tuple[Guest, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class FittedWindow:
-    """A window's model, its odds per side (long, short), its entry thresholds, and where it came from."""
+    """A window's model, its odds per side (long, short), its entry thresholds, and where it came from.
+
+    `guests` are the user's own models that are no trees.
+    """
 
     ensemble: EnsembleArrays
     odds: tuple[Odds, Odds]
     threshold: tuple[float, float]
     window: Window
     inner: Inner
+    guests: tuple[Guest, ...] = ()
 
 
 def make_panel(
@@ -139,10 +148,10 @@ def fit_models(panel: Panel, fold: Fold, config: RunConfig) -> FittedModels:
     selection = Selection(config.features.select, config.features.select_by)
     share, seeds = config.splits.calibration_share, seeds_of(config, fold)
     with threadpool_limits(1):
-        ensemble, inner = fit_ensemble(sample, models, share, seeds, selection=selection)
+        ensemble, inner, guests = fit_with_guests(sample, models, share, seeds, selection=selection)
     state = start_state(ensemble.models)
     advance_block(sample.x[fold.first : int(fold.train[-1]) + 1], state, ensemble)
-    return FittedModels(ensemble, inner, state)
+    return FittedModels(ensemble, inner, state, guests)
 
 
 def _sample(panel: Panel, fold: Fold, config: RunConfig) -> Sample:
@@ -186,7 +195,7 @@ def window_of(
     )
     long, short = odds
     threshold = (break_even_threshold(long), break_even_threshold(short))
-    return FittedWindow(ensemble, (long, short), threshold, window, inner)
+    return FittedWindow(ensemble, (long, short), threshold, window, inner, models.guests)
 
 
 def _selected(names: tuple[str, ...], ensemble: EnsembleArrays) -> tuple[str, ...]:
@@ -249,12 +258,23 @@ def forecast_block(
 
     Returns
     -------
-    (n_rows, 10) float64
+    (n_rows, forecast_width) float64
         prob_up, magnitude, three votes, score, then (long, short) of win probability and of its
-        standard error.
+        standard error, then the votes of own models that join the three.
     """
     weights = config.signals.ml_weight, config.signals.sentiment_weight
-    return _forecast_block(x, mood_score, mood_confidence, fitted.ensemble, *fitted.odds, *weights, state)
+    ensemble, guests = fitted.ensemble, fitted.guests
+    out = np.full((len(x), forecast_width(config)), np.nan)
+    behind = FORECAST_COLUMNS - COLUMNS
+    places = [guest.place + behind * (guest.place >= COLUMNS) for guest in guests]
+    out[:, places] = given_votes(x, ensemble.models.edges, guests)
+    _forecast_block(x, mood_score, mood_confidence, ensemble, *fitted.odds, *weights, state, out)
+    return out
+
+
+def forecast_width(config: RunConfig) -> int:
+    """Return the columns of a forecast row: 10, and one for each own model that joins the three."""
+    return FORECAST_COLUMNS + len(config.models.joined)
 
 
 def forecast_window(
@@ -266,7 +286,7 @@ def forecast_window(
     -------
     (2, units) float64
         The state before the first of them.
-    (n_test, 10) float64
+    (n_test, forecast_width) float64
         As `forecast_block`.
     """
     x, mood = panel.features.values, panel.mood
@@ -297,12 +317,14 @@ def _forecast_block(
     ml_weight: float,
     sentiment_weight: float,
     state: FloatArray,
-) -> FloatArray:
-    out = np.empty((len(x), FORECAST_COLUMNS))
+    out: FloatArray,
+) -> None:
+    row = np.empty(COLUMNS + out.shape[1] - FORECAST_COLUMNS)
     for t in range(len(x)):
-        predict_row(x[t], state, ensemble, out[t, :SCORE])
+        row[:COLUMNS], row[COLUMNS:] = out[t, :COLUMNS], out[t, FORECAST_COLUMNS:]
+        predict_row(x[t], state, ensemble, row)
+        out[t, :COLUMNS], out[t, FORECAST_COLUMNS:] = row[:COLUMNS], row[COLUMNS:]
         score = blend(out[t, PROB_UP], mood_score[t], mood_confidence[t], ml_weight, sentiment_weight)
         out[t, SCORE] = score
         out[t, WIN_LONG], out[t, SE_LONG] = odds_row(score, long)
         out[t, WIN_SHORT], out[t, SE_SHORT] = odds_row(score, short)
-    return out

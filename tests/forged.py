@@ -13,6 +13,7 @@ from mlstrat.config import RunConfig
 from mlstrat.models.ensemble import EnsembleArrays, Models, Stack, ensemble_sha256, to_tensors
 from mlstrat.models.lstm import Lstm
 from mlstrat.models.trees import Trees
+from mlstrat.models.voters import PLAIN, Voter, join_voters
 from mlstrat.predictions import Window
 from mlstrat.signals.odds import Odds
 
@@ -89,9 +90,19 @@ def sample() -> Capsule:
     return Capsule(made, np.full((2, 2), 0.25), tuple(odds), (0.55, float("nan")), window, about)
 
 
-def tensors():
+def tensors(made=None):
     capsule = sample()
-    return {**to_tensors(capsule.ensemble), "state": capsule.state}
+    return {**to_tensors(made or capsule.ensemble), "state": capsule.state}
+
+
+def with_voter():
+    """The ensemble with a model of the user's that votes in a column of its own."""
+    made = ensemble()
+    voter = Voter(trees([0.0, 0.1, 0.2, 0.0, 0.0, 0.3, 0.4, 0.5], 0.0, 1.0), PLAIN, place=5)
+    four = {
+        name: np.append(getattr(made.stack, name), 0.5) for name in ("slope", "centre", "spread", "weights")
+    }
+    return EnsembleArrays(made.models._replace(voters=join_voters([voter])), made.stack._replace(**four))
 
 
 def manifest():
@@ -139,19 +150,19 @@ def saying(**changes):
     return forge(said)
 
 
-def holding(**changes):
+def holding(made=None, **changes):
     """A forged capsule with other arrays; `models__edges` stands for models.edges, None drops it."""
-    arrays = tensors()
+    arrays = tensors(made)
     for path, value in changes.items():
         arrays[path.replace("__", ".")] = value
     return forge(None, {name: array for name, array in arrays.items() if array is not None})
 
 
-def changed(name, place, value):
+def changed(name, place, value, made=None):
     """A forged capsule with one number of one array replaced."""
-    array = tensors()[name].copy()
+    array = tensors(made)[name].copy()
     array[place] = value
-    return holding(**{name.replace(".", "__"): array})
+    return holding(made, **{name.replace(".", "__"): array})
 
 
 def header(table, data=b"") -> bytes:

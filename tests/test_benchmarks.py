@@ -8,12 +8,21 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+TINY_MODELS = '{"rf_n_estimators": 5, "gb_n_estimators": 5, "lstm_units": 2, "lstm_epochs": 1}'
 SMALL = {
     "noise": (["--walks", "1", "--jobs", "1"], {"walks", "bars_with_position"}),
     "parity": (["--quick"], {"parity"}),
     "models": (
         ["--bars", "2500", "--features", "10"],
         {"window_vs_guide_recipe", "logloss_minus_base", "row_p50_us"},
+    ),
+    "control": (
+        ["--walks", "1", "--bars", "11000", "--profile", "pine", "--jobs", "1"],
+        {"share_found_0.2", "noise_loss"},
+    ),
+    "walkforward": (
+        ["--windows", "2", "--pair", "2", "--features", "8", "--days", "90", "--models", TINY_MODELS],
+        {"two_worker_speedup", "full_run_s", "full_run_gib", "windows", "freqai_seconds_per_window"},
     ),
     "features": (
         ["--bars", "3000", "--large", "6000", "--stream", "12000", "--repeats", "1"],

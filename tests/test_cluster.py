@@ -1,6 +1,5 @@
 """Windows fitted on a real Dask cluster of two worker processes: the same bits, and errors in sentences."""
 
-import json
 import os
 import signal
 
@@ -9,7 +8,6 @@ import pytest
 
 from mlstrat import cluster
 from mlstrat.cluster import OnCluster
-from mlstrat.config import parse_config
 from mlstrat.errors import ClusterError, MissingExtraError, ModelError
 from mlstrat.pipeline import Watcher, run
 from mlstrat.sentiment.align import neutral
@@ -85,29 +83,27 @@ def test_workers_of_other_code_are_refused(walk, tiny_config, two_workers, monke
         run(tiny_config, bars=walk, mood=neutral(walk), fits=OnCluster(two_workers.scheduler_address))
 
 
-def test_the_command_line_gives_the_same_files(two_workers, tmp_path):
+@pytest.mark.parametrize("command", ["backtest", "demo"])
+def test_the_command_line_hands_the_address_on(monkeypatch, tmp_path, command):
     from typer.testing import CliRunner
 
+    from mlstrat import backtest as backtesting
     from mlstrat.cli.main import app
 
-    sections = {
-        "data": {"start": "2023-01-01", "end": "2023-04-10"},
-        "features": {"names": ["ret_1", "rsi_14", "hour"]},
-        "splits": {"training_days": 40, "retrain": "month", "max_windows": 2},
-        "models": {"bins": 8, "rf_n_estimators": 5, "gb_n_estimators": 5, "lstm_units": 2, "lstm_epochs": 1},
-    }
-    parse_config(sections)
-    toml = "\n".join(
-        f"[{name}]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in content.items())
-        for name, content in sections.items()
-    )
-    (tmp_path / "run.toml").write_text(toml)
-    command = ["backtest", str(tmp_path / "run.toml"), "--engine", "kernel", "--no-cache"]
-    for name, more in (("here", []), ("there", ["--cluster", two_workers.scheduler_address])):
-        result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / name), *more])
-        assert result.exit_code == 0, result.output
-    for name in ("predictions.parquet", "decisions.parquet", "trades.csv", "report.html", "purged.csv"):
-        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+    given = {}
+
+    def caught(config, folder, **more):
+        given.update(more)
+        raise ClusterError("caught.")
+
+    monkeypatch.setattr(backtesting, "backtest", caught)
+    (tmp_path / "run.toml").write_text("")
+    file = [str(tmp_path / "run.toml")] if command == "backtest" else []
+    for more, fits in (([], None), (["--cluster", "tcp://10.0.0.5:8786"], OnCluster("tcp://10.0.0.5:8786"))):
+        result = CliRunner().invoke(app, [command, *file, *more])
+        assert result.exit_code == 1
+        assert "error: caught." in result.stderr
+        assert given["fits"] == fits
 
 
 def test_no_scheduler_and_no_worker_are_said(walk, tiny_config):

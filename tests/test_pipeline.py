@@ -60,7 +60,7 @@ def test_a_run_leaves_its_files(finished):
     names = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
     assert names >= {
         "report.html", "quantstats.html", "metrics.json", "predictions.parquet", "decisions.parquet",
-        "trades.csv", "manifest.json", "folds",
+        "trades.csv", "purged.csv", "manifest.json", "folds",
     }  # fmt: skip
     assert not run.reused
     assert run.verdict
@@ -254,6 +254,31 @@ def test_the_same_inputs_give_the_same_hashes_elsewhere(finished, config, tmp_pa
     )
     for name in ("key", "predictions_sha256", "decisions_sha256", "trades_sha256", "windows"):
         assert first[name] == second[name]
+
+
+def test_runs_beside_each_other_share_their_models(config, tmp_path, monkeypatch):
+    first, log = Log(), Log()
+    backtest(config, tmp_path / "one", engine="kernel", watcher=first)
+    assert first.cached == [0, 0, 0, 0]
+    assert len(list((tmp_path / ".folds").glob("*.fold"))) == 3
+    other = changed(config, signals={"threshold": 0.52}, stops={"atr": 2.0})
+    backtest(other, tmp_path / "alone" / "two", engine="kernel")
+    monkeypatch.setattr("mlstrat.walkforward.fit_models", None)  # calling it would fail
+    backtest(other, tmp_path / "two", engine="kernel", watcher=log)
+    assert log.cached == [0, 1, 2, 3]
+    for name in ("predictions.parquet", "decisions.parquet", "trades.csv", "report.html"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "alone" / "two" / name).read_bytes()
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+        backtest(other, tmp_path / "three", engine="kernel", use_cache=False)
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_done_without(config, tmp_path):
+    (tmp_path / ".folds").write_text("a file where the folder should be")
+    log = Log()
+    assert not backtest(config, tmp_path / "run", engine="kernel", watcher=log).reused
+    assert any(
+        re.search(r"not kept for other runs: the folder .*\.folds cannot be", note) for note in log.notes
+    )
 
 
 def test_a_run_in_memory_writes_nothing(config, tmp_path, monkeypatch):

@@ -109,9 +109,11 @@ def test_two_workers_give_the_same_bits(walk, tiny_config, tiny_run):
     ]
 
 
-@pytest.mark.parametrize("scheme", ["rolling", "expanding"])
-def test_bar_by_bar_is_the_batch_bit_for_bit(walk, tiny_config, scheme):
-    splits = tiny_config.splits.model_copy(update={"scheme": scheme})
+@pytest.mark.parametrize(
+    ("scheme", "retrain"), [("rolling", "month"), ("expanding", "month"), ("rolling", 700)]
+)
+def test_bar_by_bar_is_the_batch_bit_for_bit(walk, tiny_config, scheme, retrain):
+    splits = tiny_config.splits.model_copy(update={"scheme": scheme, "retrain": retrain})
     config = tiny_config.model_copy(update={"splits": splits})
     mood = moody(walk)
     batch, panel, schedule = predictions_of(walk, config, mood)

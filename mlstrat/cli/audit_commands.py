@@ -61,7 +61,7 @@ def _names(file: Path) -> list[str]:
     """Return what to audit: the features of plugins, then the names of `ta` in a run file."""
     from mlstrat.config import load_config
     from mlstrat.errors import ConfigError
-    from mlstrat.features.registry import registered
+    from mlstrat.features.lookup import registered
     from mlstrat.plugins import load_plugins
 
     plugins: tuple[str, ...] = (str(file),)
@@ -81,7 +81,7 @@ def _names(file: Path) -> list[str]:
 def _row(name: str, own: Sequence[Rows]) -> dict[str, Any]:
     from mlstrat.errors import ConfigError
     from mlstrat.features.audit import audit
-    from mlstrat.features.registry import find, registered
+    from mlstrat.features.lookup import find, registered
 
     try:
         # A feature of pairs is audited without the symbol that `find` asks for.
@@ -139,9 +139,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         return name, "NO", where, _change(leak), "", "", seconds
     if not row["causal"]:
         return name, "not proved", "", "", "", "", seconds
-    if row["kind"] == "step":
-        return name, "yes, a step", "", "", "bit by bit", f"{row['warmup']:,}", seconds
-    return name, "yes, at every bar", "", "", *_streams(row), seconds
+    proof = "yes, a step" if row["kind"] == "step" else "yes, at every bar"
+    return name, proof, "", "", *_streams(row), seconds
 
 
 def _change(leak: dict[str, Any]) -> str:
@@ -153,6 +152,6 @@ def _change(leak: dict[str, Any]) -> str:
 def _streams(row: dict[str, Any]) -> tuple[str, str]:
     declared, needed, size = row["warmup"], row["warmup_needed"], row["stream_difference"]
     if row["stream_agrees"]:
-        return "yes", f"{declared:,}"
+        return "bit by bit" if row["kind"] == "step" else "yes", f"{declared:,}"
     off = "NO, no number" if size is None else f"NO, off by {size:.1e}"
     return off, f"{declared:,}; {f'declare {needed:,}' if needed else 'none is enough'}"

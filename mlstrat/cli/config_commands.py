@@ -39,7 +39,7 @@ def validate(
 ) -> None:
     """Check a run file, its features included, without reading any bars."""
     from mlstrat.config import load_config
-    from mlstrat.features.registry import resolve
+    from mlstrat.features.lookup import resolve
     from mlstrat.plugins import load_plugins
 
     config = load_config(file, set_ or ())

@@ -40,7 +40,8 @@ def list_(
     import json
 
     from mlstrat.errors import ConfigError
-    from mlstrat.features.registry import FAMILIES, find, registered
+    from mlstrat.features.lookup import find, registered
+    from mlstrat.features.registry import FAMILIES
     from mlstrat.plugins import load_plugins
 
     if family and family not in FAMILIES:

@@ -64,7 +64,7 @@ def _without_headlines(content: dict[str, Any], bars: Bars) -> list[str]:
 
 
 def _without_volume(content: dict[str, Any], bars: Bars) -> list[str]:
-    from mlstrat.features.registry import resolve
+    from mlstrat.features.lookup import resolve
     from mlstrat.plugins import load_plugins
 
     load_plugins(content["plugins"])

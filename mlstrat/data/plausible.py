@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray
-from mlstrat.data.bars import RowError, count_of
+from mlstrat.data.bars import COLUMNS, Bars, RowError, count_of
 from mlstrat.errors import DataError
 
 # A price beyond both neighbouring closes by this factor, gone in the next bar, is a slipped decimal point.
@@ -20,9 +21,56 @@ LEAST_CONSTANT = 20
 def implausible(bars: Any) -> Iterator[DataError]:
     """Yield why columns cannot be a market's; `bars` needs the attributes of `Bars`, and to obey its laws."""
     if len(bars.time) >= LEAST_CONSTANT and np.all(bars.close == bars.close[0]):
-        yield DataError(
-            f"every close of {bars.symbol} is the same ({bars.close[0]:.10g}): check what was exported."
-        )
+        yield _constant(bars)
+    yield from _spiked(bars)
+
+
+class Plausibility:
+    """`implausible` for bars that come in pieces: refuses what it would find in all of them together."""
+
+    def __init__(self) -> None:
+        self._tail: Bars | None = None
+        self._count = 0
+        self._first_close = np.nan
+        self._moved = False
+
+    def take(self, bars: Bars) -> None:
+        """Look at the next bars; a row of the bars before them is counted from -1 backwards.
+
+        Raises
+        ------
+        DataError
+            A bar among them, or the last one before, spikes.
+        """
+        known = 0 if self._tail is None else len(self._tail)
+        joined = bars if self._tail is None else _joined(self._tail, bars)
+        for error in _spiked(joined):
+            raise RowError(error.row - known, error.where, error.what, error.remedy)
+        self._first_close = self._first_close if self._count else float(bars.close[0])
+        self._moved = self._moved or bool(np.any(bars.close != self._first_close))
+        self._count += len(bars)
+        self._tail = joined[-2:]
+
+    def end(self) -> None:
+        """Raise DataError if every close was the same."""
+        if self._tail is not None and not self._moved and self._count >= LEAST_CONSTANT:
+            raise _constant(self._tail)
+
+
+def _joined(before: Bars, after: Bars) -> Bars:
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(before, name), getattr(after, name)]) for name in ("time", *COLUMNS)
+    }
+    return replace(after, **columns)
+
+
+def _constant(bars: Any) -> DataError:
+    return DataError(
+        f"every close of {bars.symbol} is the same ({bars.close[0]:.10g}): check what was exported."
+    )
+
+
+def _spiked(bars: Any) -> Iterator[RowError]:
     bad = spikes(bars.open, bars.high, bars.low, bars.close)
     if bad.any():
         row = int(np.argmax(bad))

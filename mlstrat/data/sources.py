@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlstrat.arrays import FloatArray, TimeArray
-from mlstrat.data import samples, stamps, stored, tables
+from mlstrat.data import samples, stamps, stored, table_files, tables
 from mlstrat.data.bars import Bars, RowError
 from mlstrat.data.calendars import calendar_notes, close_times
 from mlstrat.data.inferred import instrument_of
@@ -222,7 +222,7 @@ def open_source(source: str | Path | pd.DataFrame, symbol: str = "") -> Raw:
             )
         return Raw(samples.load_frame(str(source)), str(source), named, length)
     path = Path(source)
-    frame, own = tables.read_frame(path), stored.origin_of(source)
+    frame, own = table_files.read_frame(path), stored.origin_of(source)
     named, length = name_facts(path.name.split(".csv")[0].removesuffix(".parquet"))
     return Raw(frame, path.name, own.symbol or named, own.timeframe or length, own)
 

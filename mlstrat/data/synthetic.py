@@ -1,4 +1,4 @@
-"""Bars that hold no information about the future: the null case of every test of skill."""
+"""Bars that hold no information about the future, or exactly as much as is planted: to test skill against."""
 
 from __future__ import annotations
 
@@ -89,6 +89,66 @@ def random_walk(
         timeframe=length,
         instrument=facts_of(symbol, tick=tick),
     )
+
+
+def planted(bars: Bars, seed: int, *, edge: float = 0.1) -> tuple[Bars, FloatArray]:
+    """Return the bars of a walk with some turned upside down, so that the next direction is partly known.
+
+    After a bar that rose on more than the mean volume of 20 bars, or fell on less, the next bar rises with
+    probability 0.5 + `edge`; after the others with 0.5 - `edge`. Neither direction nor volume alone tells
+    anything. The size of each move is that of the walk.
+
+    Parameters
+    ----------
+    bars : Bars
+        From `random_walk`: each opens where the last one closed.
+    seed : int
+        Seed of the numpy generator.
+    edge : float
+        In (0, 0.5).
+
+    Returns
+    -------
+    Bars
+        On the tick of their instrument.
+    (n_bars,) float64
+        Probability that the next bar rises, known at each close; 0.5 before 20 bars.
+
+    Raises
+    ------
+    DataError
+        An edge outside its range.
+    """
+    if not 0 < edge < 0.5:
+        raise DataError(f"edge is {edge}: give a number in (0, 0.5).")
+    log = {name: np.log(getattr(bars, name)) for name in PRICES}
+    up, above, below = (log[name] - log["open"] for name in ("close", "high", "low"))
+    busy = np.where(bars.volume > _mean_before(bars.volume, 20), 1.0, -1.0)
+    uniform = np.random.default_rng([seed, 3]).random(len(bars))
+    prob, turn = np.full(len(bars), 0.5), np.ones(len(bars))
+    for t in range(19, len(bars) - 1):
+        rose = 1.0 if up[t] * turn[t] > 0 else -1.0
+        prob[t] = 0.5 + edge * rose * busy[t]
+        wanted = 1.0 if uniform[t] < prob[t] else -1.0
+        turn[t + 1] = wanted * (1.0 if up[t + 1] > 0 else -1.0)
+    change = up * turn
+    log_close = log["open"][0] + np.cumsum(change)
+    log_open = log_close - change
+    top, bottom = np.where(turn > 0, above, -below), np.where(turn > 0, below, -above)
+    tick = bars.instrument.tick
+    prices: dict[str, Any] = {
+        "open": _on_grid(np.exp(log_open), tick),
+        "high": _on_grid(np.exp(log_open + top), tick),
+        "low": _on_grid(np.exp(log_open + bottom), tick),
+        "close": _on_grid(np.exp(log_close), tick),
+    }
+    return replace(bars, **prices), prob
+
+
+def _mean_before(values: FloatArray, n: int) -> FloatArray:
+    """Mean of the last n values, this one included; infinite before there are n."""
+    sums = np.cumsum(np.r_[0.0, values])
+    return np.asarray(np.r_[np.full(n - 1, np.inf), (sums[n:] - sums[:-n]) / n], np.float64)
 
 
 def gapping(bars: Bars, seed: int, *, share: float = 0.2, gap: float = 3.0) -> Bars:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,35 +62,6 @@ class Table:
     has_volume: bool
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """Read the rows of a CSV (`.csv`, `.csv.gz`, `.zip`) or Parquet (`.parquet`, `.pq`) file.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    kind = path.name.lower()
-    is_parquet = kind.endswith((".parquet", ".pq"))
-    if not is_parquet and not kind.endswith((".csv", ".csv.gz", ".zip")):
-        raise DataError(f"{path} is neither CSV nor Parquet by its name: give a .csv or .parquet file.")
-    try:
-        return pd.read_parquet(path) if is_parquet else _read_csv(path)
-    except OSError as error:
-        reason = error.strerror or "it is damaged"
-        raise DataError(
-            f"{path} cannot be read ({reason}): give the path of a CSV or Parquet file."
-        ) from error
-    except (ValueError, pa.ArrowException, pd.errors.ParserWarning) as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise DataError(
-            f"{path} is not a readable {'Parquet' if is_parquet else 'CSV'} file ({reason}): export it again."
-        ) from error
-
-
 def from_frame(
     frame: pd.DataFrame, symbol: str, origin: str = "the frame", numbers: Numbers | None = None
 ) -> Table:
@@ -131,47 +100,6 @@ def from_frame(
 
 def _plain(label: Any) -> str:
     return str(label).strip().lower().replace(" ", "_")
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    top = pd.read_csv(path, header=None, nrows=2, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    first, second = [str(cell) for cell in top.iloc[0]], [str(cell) for cell in top.iloc[-1]]
-    if len(first) == 1 and ";" in first[0]:
-        raise DataError(f"the columns of {path} are separated by semicolons: save it with commas and points.")
-    layout: dict[str, Any] = {"header": 0}
-    if all(_is_number(cell) for cell in first):
-        layout = {"header": None}
-    elif first[0] == "Price" and second[0] == "Ticker":
-        return _read_yahoo(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(
-            path,
-            index_col=False,
-            encoding="utf-8-sig",
-            float_precision="round_trip",
-            low_memory=False,
-            **layout,
-        )
-
-
-def _read_yahoo(path: Path) -> pd.DataFrame:
-    """Read what `yfinance.download(...).to_csv` writes: fields, tickers and the index name in three lines."""
-    import pandas as pd
-
-    return pd.read_csv(path, header=[0, 1], index_col=0, float_precision="round_trip").rename_axis(
-        index="Date"
-    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _with_header(frame: pd.DataFrame) -> pd.DataFrame:

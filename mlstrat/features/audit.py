@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +25,8 @@ from mlstrat.features.causality import (
     when_tampered,
 )
 from mlstrat.features.memory_span import LONGEST, bars_for, least_warmup, stream_difference
-from mlstrat.features.program import Program, compile_program
 from mlstrat.features.registry import Feature
+from mlstrat.features.step_values import rows_for, step_values
 
 STEP, FUNCTION = "step", "function"
 _QUICK_CUTS, _QUICK_PLACES, _PLACES = 12, 6, 25
@@ -51,7 +50,7 @@ class Verdict:
     leak : Leak or None
         The first value that does.
     stream_agrees : bool
-        Whether recomputing the last `warmup` bars gives what the batch gives, within 1e-9 of its size.
+        Whether beginning with the last `warmup` bars gives what all bars give, within 1e-9 of its size.
     stream_difference : float
         The largest difference between the two, as a share of the value.
     warmup : int
@@ -138,14 +137,9 @@ def audit(
 
 
 def _of_step(f: Feature, start: Verdict, series: Sequence[Rows]) -> Verdict:
-    found = {name: _step_values(f, rows) for name, rows in series}
-    return replace(
-        _with_gaps(f, start, found),
-        causal=True,
-        stream_agrees=True,
-        stream_difference=0.0,
-        lookback_found=_first_finite(found[SMOOTH]),
-    )
+    found = {name: step_values(f, rows_for(f, rows)) for name, rows in series}
+    lookback = _first_finite(found[SMOOTH])
+    return _streamed(f, replace(_with_gaps(f, start, found), causal=True, lookback_found=lookback))
 
 
 def _with_gaps(f: Feature, verdict: Verdict, found: Mapping[str, FloatArray]) -> Verdict:
@@ -159,28 +153,6 @@ def _with_gaps(f: Feature, verdict: Verdict, found: Mapping[str, FloatArray]) ->
     )
 
 
-def _compiled(f: Feature) -> Program:
-    try:
-        return compile_program([f])
-    except Exception as error:
-        if not f.origin:
-            raise
-        told = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:200]
-        raise DataError(
-            f"the step of feature {f.name} cannot be compiled ({type(error).__name__}: {told}): mend it, or "
-            "leave numba's decorator out to make it an array function."
-        ) from error
-
-
-def _step_values(f: Feature, rows: FloatArray) -> FloatArray:
-    program = _compiled(f)
-    if f.pair:
-        rows = np.ascontiguousarray(np.hstack([rows, np.roll(rows, 7, axis=0)]))
-    out = np.empty((len(rows), 1))
-    program.advance(program.start(), rows, out)
-    return out[:, 0]
-
-
 def _of_function(f: Feature, start: Verdict, series: Sequence[Rows]) -> Verdict:
     plain = call(f, frame_of(series[0][1], f.inputs))
     found = replace(start, lookback_found=_first_finite(plain), problem=_unsteady(f, series[0][1], plain))
@@ -190,12 +162,16 @@ def _of_function(f: Feature, start: Verdict, series: Sequence[Rows]) -> Verdict:
     if leak:
         return replace(found, leak=leak)
     found = _with_gaps(f, found, {name: values_of(f, rows) for name, rows in series})
+    return _streamed(f, replace(found, causal=True))
+
+
+def _streamed(f: Feature, verdict: Verdict) -> Verdict:
+    """Say whether the declared warm-up is enough, and which would be."""
     rows = smooth(bars_for(f.warmup, _PLACES))
     difference = stream_difference(f, rows, f.warmup, _PLACES)
     agrees = difference <= SHARE
     return replace(
-        found,
-        causal=True,
+        verdict,
         stream_agrees=agrees,
         stream_difference=difference,
         warmup_needed=f.warmup if agrees else _least(f),
@@ -235,7 +211,7 @@ def _first_finite(values: FloatArray) -> int:
 
 @cache
 def refuse_unsound(f: Feature, seconds: int = HOUR) -> None:
-    """Refuse an array function that a quick form of the audit refutes, or a step that cannot be compiled.
+    """Refuse what a quick form of the audit refutes: a user's step, or an array function.
 
     Done once for each feature in a process.
 
@@ -244,11 +220,20 @@ def refuse_unsound(f: Feature, seconds: int = HOUR) -> None:
     FeatureLeakError
         A value depends on later bars.
     DataError
-        A value is missing, a stream would give other values than the batch, or the function fails.
+        A value is missing, a stream would give other values than the batch, the function fails, or the step
+        cannot be compiled.
     """
-    if f.function is None:
-        _compiled(f)
-        return
+    if f.function is not None:
+        _refuse_function(f, seconds)
+    whole = smooth(bars_for(f.warmup, _QUICK_PLACES), seconds or HOUR)
+    if stream_difference(f, whole, f.warmup, _QUICK_PLACES) > SHARE:
+        raise DataError(
+            f"feature {f.name} recomputed from its last {f.warmup:,} bars, as a stream does, is not what all "
+            f"bars give: {_longer(_least(f))}"
+        )
+
+
+def _refuse_function(f: Feature, seconds: int) -> None:
     rows = smooth(max(400, 2 * f.lookback + 200), seconds or HOUR)
     leak = _quick_leak(f, rows)
     if leak:
@@ -256,12 +241,6 @@ def refuse_unsound(f: Feature, seconds: int = HOUR) -> None:
     problem = _unfit(f, values_of(f, rows))
     if problem:
         raise DataError(f"feature {f.name} has {problem}")
-    whole = smooth(bars_for(f.warmup, _QUICK_PLACES), seconds or HOUR)
-    if stream_difference(f, whole, f.warmup, _QUICK_PLACES) > SHARE:
-        raise DataError(
-            f"feature {f.name} recomputed from its last {f.warmup:,} bars, as a stream does, is not what all "
-            f"bars give: {_longer(_least(f))}"
-        )
 
 
 def _longer(needed: int | None) -> str:

@@ -1,4 +1,4 @@
-"""How many bars an array function remembers: what a stream must recompute to give what the batch gives."""
+"""How many bars a feature remembers: what a stream must be given to say what all bars give."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import numpy as np
 from mlstrat.arrays import FloatArray
 from mlstrat.features.causality import SHARE, usual_size, values_of
 from mlstrat.features.registry import Feature
+from mlstrat.features.step_values import rows_for, step_values
 
-# Longest memory that a stream recomputes at every bar.
+# Longest memory that is looked for.
 LONGEST = 4096
 # Bars between two places where the stream is tried: coprime to the hours of a day and of a week.
 _STRIDE = 37
 
 
 def stream_difference(f: Feature, rows: FloatArray, warmup: int, places: int) -> float:
-    """Return the largest difference between the batch and recomputing the last `warmup` bars.
+    """Return the largest difference between all bars and a beginning with the last `warmup` of them.
 
     Parameters
     ----------
     f : Feature
-        With a function.
+        What is tried.
     rows : (n_bars, 6) float64
         More than `warmup` of them.
     warmup : int
-        Bars recomputed.
+        Bars that a stream is given.
     places : int
         Bars at which both are compared, from the last backwards.
 
@@ -34,10 +35,12 @@ def stream_difference(f: Feature, rows: FloatArray, warmup: int, places: int) ->
         As a share of the value, or of the column's usual size where that is larger; infinite where only one
         of the two is a number.
     """
-    whole = values_of(f, rows)
+    values = step_values if f.function is None else values_of
+    rows = rows_for(f, rows)
+    whole = values(f, rows)
     usual, worst = usual_size(whole), 0.0
     for end in range(len(rows), warmup, -_STRIDE)[:places]:
-        live, batch = values_of(f, rows[end - warmup : end])[-1], whole[end - 1]
+        live, batch = values(f, rows[end - warmup : end])[-1], whole[end - 1]
         if np.isnan(live) and np.isnan(batch):
             continue
         change = abs(live - batch)
@@ -59,7 +62,7 @@ def least_warmup(f: Feature, rows: FloatArray, places: int) -> int | None:
     Parameters
     ----------
     f : Feature
-        With a function; `f.warmup` is where doubling begins.
+        `f.warmup` is where doubling begins.
     rows : (n_bars, 6) float64
         As many as ten times the longest warm-up that can be found; fewer are used for shorter ones.
     places : int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlstrat.data import samples, stamps, tables
+from mlstrat.arrays import TimeArray
+from mlstrat.data import samples, stamps, table_files, tables
 from mlstrat.data.bars import Bars, RowError
-from mlstrat.data.sources import name_facts, take
+from mlstrat.data.plausible import Plausibility
+from mlstrat.data.sources import Raw, name_facts, understood
 from mlstrat.data.stored import origin_of
 from mlstrat.errors import DataError
 
@@ -44,52 +46,68 @@ class BarFile:
     tz: str = ""
     now: datetime | None = None
 
-    def pieces(self) -> Iterator[Bars]:
+    def pieces(self, say: Callable[[str], None] = lambda note: None) -> Iterator[Bars]:
         """Yield the bars in time order, `rows` at a time; a last bar that has not closed is left out.
+
+        Parameters
+        ----------
+        say : callable
+            Told what was left out.
 
         Raises
         ------
         DataError
             As `read_bars`, with rows counted from the start of the file.
         """
-        past: Bars | None = None
+        past: _Piece | None = None
         unfinished = False
         closes_by = stamps.now_utc(self.now)
+        plausibility = Plausibility()
         for frame, row in zip(self._frames(), itertools.count(0, self.rows), strict=False):
             try:
-                bars = self._first(frame) if past is None else self._next(frame, past)
+                past = self._first(frame) if past is None else self._next(frame, past)
+                bars = past.bars
+                late = np.flatnonzero(bars.close_time > closes_by)
+                open_bars = int(unfinished) + len(late)
+                if open_bars > 1:
+                    self._refuse_future(bars, len(bars) - open_bars + 1)
+                unfinished = len(late) > 0
+                closed = bars[: len(bars) - len(late)] if len(late) < len(bars) else None
+                if closed is not None:
+                    plausibility.take(closed)
             except RowError as error:
-                raise RowError(error.row + row, error.where, error.what, error.remedy) from error
-            late = np.flatnonzero(bars.close_time > closes_by)
-            open_bars = int(unfinished) + len(late)
-            if open_bars > 1:
-                self._refuse_future(bars, len(bars) - open_bars + 1, row)
-            past, unfinished = bars, len(late) > 0
-            if len(late) < len(bars):
-                yield bars[: len(bars) - len(late)]
+                # How many rows share a defect is known of a piece only, and not of the file.
+                what = error.what.partition(" (rows with this defect")[0]
+                raise RowError(error.row + row, error.where, what, error.remedy) from error
+            if unfinished:
+                when = np.datetime_as_string(bars.time[-1], "m")
+                say(f"The last bar ({when} UTC) had not closed when it was read and was dropped.")
+            if closed is not None:
+                yield closed
         if past is None:
             raise DataError(f"{self.source} has no bars: check the file.")
+        plausibility.end()
 
-    def _refuse_future(self, bars: Bars, at: int, row: int) -> None:
-        """Refuse bar `at` of the piece that begins at `row`: it opens after a bar that has not closed."""
+    def _refuse_future(self, bars: Bars, at: int) -> None:
+        """Refuse bar `at`: it opens after a bar that has not closed."""
         where = f"{self.source} ({np.datetime_as_string(bars.time[at], 'm')})"
         remedy = "check the time zone and the unit of the stamps, or set the clock"
-        raise RowError(row + at, where, "lies in the future of the clock", remedy)
+        raise RowError(at, where, "lies in the future of the clock", remedy)
 
-    def _first(self, frame: pd.DataFrame) -> Bars:
+    def _first(self, frame: pd.DataFrame) -> _Piece:
         own = origin_of(self.source)
         named, length = name_facts(_stem(self.source))
-        symbol = self.symbol or own.symbol or named
-        timeframe = self.timeframe or own.timeframe or length
-        if not symbol:
-            raise DataError(f"the symbol of {self.source} is not known: pass --symbol, such as BTCUSDT.")
+        raw = Raw(frame, self._name, own.symbol or named, own.timeframe or length, own)
         # Every bar is judged against the clock by `pieces`, so that the rule is the same in each piece.
         end_of_time = datetime.fromisoformat("2261-01-01T00:00+00:00")
-        return take(frame, symbol, timeframe, self.tz, None, end_of_time).bars()
+        reading = understood(raw, self.symbol, self.timeframe, self.tz, None, end_of_time, "")
+        table = tables.from_frame(frame, reading.symbol, self._name)
+        return _Piece(Bars(**vars(reading)), table.stamps.iloc[[-1]])
 
-    def _next(self, frame: pd.DataFrame, past: Bars) -> Bars:
-        table = tables.from_frame(frame, past.symbol, self.source)
-        time = stamps.to_utc(table.stamps, self.tz, self.source)
+    def _next(self, frame: pd.DataFrame, before: _Piece) -> _Piece:
+        past = before.bars
+        table = tables.from_frame(frame, past.symbol, self._name)
+        time = self._times(before.last_stamp, table.stamps)
         prices = table.columns
         bars = Bars(
             time=time,
@@ -103,79 +121,45 @@ class BarFile:
             volume=prices["volume"],
         )
         if time[0] - past.time[-1] < past.timeframe.delta:
-            where = f"{self.source} ({np.datetime_as_string(time[0], 'm')})"
+            where = f"{self._name} ({np.datetime_as_string(time[0], 'm')})"
             raise RowError(
                 0,
                 where,
                 f"opens less than one {past.timeframe} after the row before",
                 "sort by time, one row a bar",
             )
-        return bars
+        return _Piece(bars, table.stamps.iloc[[-1]])
+
+    def _times(self, last_stamp: pd.Series, new: pd.Series) -> TimeArray:
+        """Convert the stamps of a piece; they must be of the unit and form of the piece before."""
+        import pandas as pd
+
+        joined = pd.concat([last_stamp, new], ignore_index=True)
+        try:
+            return stamps.to_utc(joined, self.tz, self._name)[1:]
+        except RowError as error:
+            raise RowError(error.row - 1, error.where, error.what, error.remedy) from error
+
+    @property
+    def _name(self) -> str:
+        return self.source if self.source.startswith(samples.PREFIX) else Path(self.source).name
 
     def _frames(self) -> Iterator[pd.DataFrame]:
         if self.source.startswith(samples.PREFIX):
             whole = samples.load_frame(self.source)
             return (whole.iloc[k : k + self.rows] for k in range(0, len(whole), self.rows))
-        path = Path(self.source)
-        return _parquet(path, self.rows) if _is_parquet(path) else _csv(path, self.rows)
+        return table_files.read_pieces(Path(self.source), self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Bars, and the last of their stamps as it is written."""
+
+    bars: Bars
+    last_stamp: pd.Series
 
 
 def _stem(source: str) -> str:
     if source.startswith(samples.PREFIX):
         return source.removeprefix(samples.PREFIX)
     return Path(source).name.split(".csv")[0].removesuffix(".parquet")
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() in (".parquet", ".pq")
-
-
-def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            batches = file.iter_batches(batch_size=rows)
-            # A batch ends with its row group: gather them, so that pieces have the length asked for.
-            held: list[pa.RecordBatch] = []
-            for batch in batches:
-                held.append(batch)
-                table = pa.Table.from_batches(held)
-                while table.num_rows >= rows:
-                    yield table.slice(0, rows).to_pandas()
-                    table = table.slice(rows)
-                held = table.to_batches()
-            if held:
-                yield pa.Table.from_batches(held).to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} cannot be read as Parquet ({error}): give a whole .parquet file.") from error
-
-
-def _csv(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    import pandas as pd
-
-    try:
-        top = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        has_names = not all(_is_number(str(cell)) for cell in top.iloc[0])
-        with pd.read_csv(
-            path,
-            header=0 if has_names else None,
-            index_col=False,
-            encoding="utf-8-sig",
-            float_precision="round_trip",
-            low_memory=False,
-            chunksize=rows,
-        ) as reader:
-            yield from reader
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise DataError(f"{path} cannot be read as CSV ({reason}): give a CSV or Parquet file.") from error
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

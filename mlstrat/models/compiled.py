@@ -45,7 +45,7 @@ def compile_trees(estimator: Any, n_features: int) -> Compiled | None:
         Its class can be turned, but not with these settings; the message names the setting.
     """
     kind = type(estimator)
-    turn = _TURNED.get((kind.__module__.partition(".")[0], kind.__name__))
+    turn = TURNED.get((kind.__module__.partition(".")[0], kind.__name__))
     if turn is None:
         return None
     made = turn(estimator, n_features)
@@ -172,7 +172,7 @@ def _refused(estimator: Any, what: str, instead: str) -> ModelError:
     return ModelError(f"{type(estimator).__name__} with {what} cannot be turned into arrays: {instead}.")
 
 
-_TURNED: Mapping[tuple[str, str], Callable[[Any, int], Compiled]] = {
+TURNED: Mapping[tuple[str, str], Callable[[Any, int], Compiled]] = {
     **{
         ("sklearn", f"{name}{kind}"): _averaged
         for name in ("RandomForest", "ExtraTrees", "DecisionTree", "ExtraTree")

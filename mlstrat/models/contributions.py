@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray, njit
-from mlstrat.models.ensemble import PROB_UP, EnsembleArrays, predict_row
+from mlstrat.models.ensemble import FOREST, PROB_UP, EnsembleArrays, predict_row
+from mlstrat.models.guests import Guest, given_votes
 
 PAIRS = 16  # of orders: each is walked forwards and backwards, which halves the error of the mean
 _SEED = 0
 
 
-def contributions(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays) -> FloatArray:
+def contributions(
+    x: FloatArray, state: FloatArray, ensemble: EnsembleArrays, guests: Sequence[Guest] = ()
+) -> FloatArray:
     """Return how much each feature of a row moves the log-odds of a rise.
 
     Features are set from their typical value to the row's one after another, and each is credited with the
     change; this is averaged over random orders, the same ones every time. The credits add up to the log-odds
     of the row less those of the typical row, in each order and so in the mean; a feature that no model reads
-    gets exactly 0. The LSTM's state is part of the situation and is not credited.
+    gets exactly 0. The LSTM's state is part of the situation and is not credited; nor are the votes of
+    guests, which stay those of the row.
 
     Parameters
     ----------
@@ -29,6 +34,8 @@ def contributions(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays) ->
         The LSTM's state before it; not changed.
     ensemble : EnsembleArrays
         The model.
+    guests : sequence of Guest
+        The user's own models that are no trees.
 
     Returns
     -------
@@ -44,7 +51,10 @@ def contributions(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays) ->
     draw = np.random.default_rng(_SEED)
     forwards = [draw.permutation(len(x)) for _ in range(PAIRS)]
     orders = np.array([order for one in forwards for order in (one, one[::-1])], np.int64)
-    return _walk(np.ascontiguousarray(x), typical_row(ensemble.models.edges), state, ensemble, orders)
+    x, edges = np.ascontiguousarray(x), ensemble.models.edges
+    out = np.full(FOREST + len(ensemble.stack.slope), np.nan)
+    out[[guest.place for guest in guests]] = given_votes(x[None], edges, guests)[0]
+    return _walk(x, typical_row(edges), state, ensemble, orders, out)
 
 
 def typical_row(edges: FloatArray) -> FloatArray:
@@ -62,9 +72,14 @@ def typical_row(edges: FloatArray) -> FloatArray:
 
 @njit
 def _walk(
-    x: FloatArray, typical: FloatArray, state: FloatArray, ensemble: EnsembleArrays, orders: IntArray
+    x: FloatArray,
+    typical: FloatArray,
+    state: FloatArray,
+    ensemble: EnsembleArrays,
+    orders: IntArray,
+    out: FloatArray,
 ) -> FloatArray:
-    credit, out = np.zeros(len(x)), np.empty(5)
+    credit = np.zeros(len(x))
     start = _log_odds(typical, state, ensemble, out)
     for order in orders:
         row = typical.copy()

@@ -83,9 +83,15 @@ def predict_block(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays) ->
         where a model has a vote that is given from outside (`mlstrat.models.guests`).
     """
     out = np.full((len(x), FOREST + len(ensemble.stack.slope)), np.nan)
+    predict_into(x, state, ensemble, out)
+    return out
+
+
+@njit
+def predict_into(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays, out: FloatArray) -> None:
+    """Predict consecutive bars into `out`; votes that are given stand there already."""
     for row in range(len(x)):
         predict_row(x[row], state, ensemble, out[row])
-    return out
 
 
 @njit
@@ -156,7 +162,7 @@ def from_tensors(tensors: dict[str, np.ndarray[Any, Any]]) -> EnsembleArrays:
     """Rebuild the ensemble from what `to_tensors` made."""
 
     def build(kind: Any, prefix: str) -> Any:
-        parts = {}
+        parts: dict[str, Any] = {}
         for name, annotation in get_type_hints(kind).items():
             key = f"{prefix}{name}"
             if annotation is Voters and f"{key}.kind" not in tensors:

@@ -63,6 +63,12 @@ def lstm_inputs(
     return columns, count[columns] / 2.0
 
 
+def silent_lstm(inputs: IntArray, half: FloatArray) -> Lstm:
+    """Return a layer of one cell that says 0: what stands where the LSTM was replaced."""
+    none = np.zeros((len(inputs), 4)), np.zeros((1, 4)), np.zeros(4), np.zeros(1)
+    return Lstm(inputs, half, *none, b_out=0.0)
+
+
 def scaled_inputs(bins: IntArray, inputs: IntArray, half: FloatArray) -> FloatArray:
     """Return (n_rows, n_inputs) bins scaled to [-1, 1]."""
     return np.asarray(bins[:, inputs] / half - 1.0)
@@ -123,11 +129,14 @@ def _train(
     half: FloatArray,
     config: ModelsConfig,
 ) -> Lstm:
-    net = torch.nn.LSTM(x.shape[1], config.lstm_units)
-    head = torch.nn.Linear(config.lstm_units, 1)
+    # Weights are drawn on the CPU, so that a seed means the same everywhere; sums on a GPU differ in last bits.
+    device = "cuda" if config.device == "auto" and torch.cuda.is_available() else "cpu"
+    net = torch.nn.LSTM(x.shape[1], config.lstm_units).to(device)
+    head = torch.nn.Linear(config.lstm_units, 1).to(device)
     weights = [*net.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=config.lstm_learning_rate, weight_decay=WEIGHT_DECAY)
-    sequence, wanted, counts = (torch.from_numpy(part) for part in _segments(x, target, weight))
+    parts = _segments(x, target, weight)
+    sequence, wanted, counts = (torch.from_numpy(part).to(device) for part in parts)
     for _ in range(config.lstm_epochs):
         state = None
         for begin in range(0, len(sequence), TRUNCATION):
@@ -159,7 +168,7 @@ def _segments(x: FloatArray, target: FloatArray, weight: FloatArray) -> tuple[ND
 
 def _arrays(net: Any, head: Any, inputs: IntArray, half: FloatArray) -> Lstm:
     def plain(tensor: Any) -> FloatArray:
-        return np.ascontiguousarray(tensor.detach().numpy().astype(np.float64))
+        return np.ascontiguousarray(tensor.detach().cpu().numpy().astype(np.float64))
 
     return Lstm(
         inputs=inputs,

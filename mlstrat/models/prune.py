@@ -11,6 +11,7 @@ from mlstrat.models.binning import bin_block
 from mlstrat.models.boosting import fit_boosting
 from mlstrat.models.ensemble import EnsembleArrays
 from mlstrat.models.trees import LEAF, Trees
+from mlstrat.models.voters import GIVEN
 
 MOST_ROWS = 10_000  # that votes are compared on; more would not change which trees are kept
 LEARNING_RATE = 0.2  # of trees that copy votes: these have no noise, so steps may be large
@@ -124,16 +125,23 @@ def compact(ensemble: EnsembleArrays) -> EnsembleArrays:
     count = np.isfinite(models.edges).sum(axis=1)
     read = np.zeros((len(count), models.edges.shape[1]), bool)
     read[models.lstm.inputs] = np.isfinite(models.edges[models.lstm.inputs])
-    for trees in (models.forest, models.boosting):
+    for trees in (models.forest, models.boosting, models.voters.trees):
         cuts = (trees.feature != LEAF) & (trees.cut < count[trees.feature])
         read[trees.feature[cuts], trees.cut[cuts]] = True
+    if (models.voters.kind == GIVEN).any():  # what is no tree reads where a bin lies among all of its column
+        read = np.isfinite(models.edges)
     edges = np.full((len(count), max(int(read.sum(axis=1).max()), 1)), np.inf)
     for column, kept in enumerate(read):
         edges[column, : kept.sum()] = models.edges[column, kept]
     # A cut at an edge becomes the number of kept edges before it; one behind the last edge stays behind.
     place = np.hstack([np.zeros((len(count), 1), np.int64), np.cumsum(read, axis=1)])
-    forest, boosting = (_recut(trees, place) for trees in (models.forest, models.boosting))
-    return ensemble._replace(models=models._replace(edges=edges, forest=forest, boosting=boosting))
+    fewer = models._replace(
+        edges=edges,
+        forest=_recut(models.forest, place),
+        boosting=_recut(models.boosting, place),
+        voters=models.voters._replace(trees=_recut(models.voters.trees, place)),
+    )
+    return ensemble._replace(models=fewer)
 
 
 def _recut(trees: Trees, place: IntArray) -> Trees:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from mlstrat.errors import ModelError
-from mlstrat.models.ensemble import EnsembleArrays, Models, Stack
+from mlstrat.models.ensemble import FOREST, EnsembleArrays, Models, Stack
 from mlstrat.models.lstm import Lstm
 from mlstrat.models.trees import LEAF, Trees
+from mlstrat.models.voters import GIVEN, NO_VOTERS, PLAIN, Voters
 
 # Name of each tensor -> type and number of dimensions.
 _TREES = {
@@ -45,11 +46,24 @@ TENSORS = {
     "stack.weights": ("float64", 1),
     "state": ("float64", 2),
 }
+# Only there where the user's own models vote.
+VOTERS = {
+    **{f"models.voters.trees.{name}": kind for name, kind in _TREES.items()},
+    "models.voters.first": ("int64", 1),
+    "models.voters.base": ("float64", 1),
+    "models.voters.scale": ("float64", 1),
+    "models.voters.kind": ("int64", 1),
+    "models.voters.place": ("int64", 1),
+}
 _SCALARS = (
     "models.unit",
     "models.lstm.b_out",
     "stack.offset",
-    *(f"models.{model}.{name}" for model in ("forest", "boosting") for name in ("base", "scale")),
+    *(
+        f"models.{model}.{part}"
+        for model in ("forest", "boosting", "voters.trees")
+        for part in ("base", "scale")
+    ),
 )
 _MOST_UNITS, _MOST_EDGES = 4096, 255
 
@@ -69,16 +83,17 @@ def sound_ensemble(tensors: dict[str, Any], n_features: int) -> tuple[EnsembleAr
     ModelError
         The arrays cannot be an ensemble; the message names the first one that is wrong.
     """
-    for name, (dtype, ndim) in TENSORS.items():
+    wanted = TENSORS | (VOTERS if tensors.keys() & VOTERS.keys() else {})
+    for name, (dtype, ndim) in wanted.items():
         if name not in tensors:
             raise _unsound(name, "is missing")
         array = tensors[name]
         if str(array.dtype) != dtype or array.ndim != ndim:
             raise _unsound(name, f"has type {array.dtype} and {array.ndim} dimensions")
-    unknown = sorted(tensors.keys() - TENSORS.keys())
+    unknown = sorted(tensors.keys() - wanted.keys())
     if unknown:
         raise _unsound(ascii(unknown[0])[:80], "is unknown")
-    for name in _SCALARS:
+    for name in wanted.keys() & set(_SCALARS):
         if tensors[name].shape != (1,):
             raise _unsound(name, f"has {tensors[name].size} numbers")
     _check_finite(tensors)
@@ -91,11 +106,7 @@ def sound_ensemble(tensors: dict[str, Any], n_features: int) -> tuple[EnsembleAr
     for name in ("forest", "boosting"):
         _check_trees(f"models.{name}", getattr(ensemble.models, name), n_features, n_bins)
     _check_lstm(ensemble, state, n_features)
-    for name in ("slope", "centre", "spread", "weights"):
-        if getattr(ensemble.stack, name).shape != (3,):
-            raise _unsound(f"stack.{name}", "has not three numbers")
-    if not (ensemble.stack.spread > 0).all():
-        raise _unsound("stack.spread", "has a number that is not positive")
+    _check_voters(ensemble, n_features, n_bins)
     return ensemble, state
 
 
@@ -106,8 +117,13 @@ def _ensemble(tensors: dict[str, Any]) -> EnsembleArrays:
         names = (name for name in kind._fields if name not in more)
         return kind(**{name: _value(tensors, f"{prefix}.{name}") for name in names}, **more)
 
-    trees = {name: part(Trees, f"models.{name}") for name in ("forest", "boosting")}
-    models = part(Models, "models", lstm=part(Lstm, "models.lstm"), **trees)
+    parts = {name: part(Trees, f"models.{name}") for name in ("forest", "boosting")}
+    if "models.voters.kind" in tensors:
+        trees = part(Trees, "models.voters.trees")
+        parts["voters"] = part(Voters, "models.voters", trees=trees)
+    else:
+        parts["voters"] = NO_VOTERS
+    models = part(Models, "models", lstm=part(Lstm, "models.lstm"), **parts)
     return EnsembleArrays(models, part(Stack, "stack"))
 
 
@@ -172,6 +188,27 @@ def _check_lstm(ensemble: EnsembleArrays, state: Any, n_features: int) -> None:
         raise _unsound("models.lstm.half", "is not half the number of its feature's edges")
     if state.shape != (2, units):
         raise _unsound("state", f"has shape {state.shape} and not {(2, units)}")
+
+
+def _check_voters(ensemble: EnsembleArrays, n_features: int, n_bins: int) -> None:
+    """Check the user's own models, and that the stack knows as many votes as there are."""
+    voters, stack = ensemble.models.voters, ensemble.stack
+    n, votes = len(voters.kind), len(stack.slope)
+    for name in ("slope", "centre", "spread", "weights"):
+        if getattr(stack, name).shape != (votes,) or not 3 <= votes <= 3 + n:
+            raise _unsound(f"stack.{name}", f"has shape {getattr(stack, name).shape} for {n} own models")
+    if not (stack.spread > 0).all():
+        raise _unsound("stack.spread", "has a number that is not positive")
+    if any(len(getattr(voters, name)) != n for name in ("base", "scale", "place")):
+        raise _unsound("models.voters", "has arrays of unequal length")
+    if not ((voters.kind >= PLAIN) & (voters.kind <= GIVEN)).all():
+        raise _unsound("models.voters.kind", "names a kind that is not there")
+    if not ((voters.place >= FOREST) & (voters.place < FOREST + votes)).all():
+        raise _unsound("models.voters.place", f"names a column outside {FOREST} to {FOREST + votes - 1}")
+    _check_trees("models.voters.trees", voters.trees, n_features, n_bins)
+    first, roots = voters.first, len(voters.trees.roots)
+    if len(first) != n + 1 or first[0] != 0 or first[-1] > roots or not (np.diff(first) >= 0).all():
+        raise _unsound("models.voters.first", f"does not ascend from 0 to at most {roots}")
 
 
 def _unsound(name: str, what: str) -> ModelError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlstrat.arrays import FloatArray, IntArray, njit
 from mlstrat.models.trees import LEAF, Trees, predict_trees
@@ -54,7 +55,7 @@ def join_voters(voters: Sequence[Voter]) -> Voters:
     inner = np.concatenate([part.feature for part in parts]) != LEAF
     moved = np.repeat(begin, [len(part.feature) for part in parts])
 
-    def joined(name: str) -> np.ndarray:  # type: ignore[type-arg]
+    def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(part, name) for part in parts])
 
     trees = Trees(
@@ -63,7 +64,9 @@ def join_voters(voters: Sequence[Voter]) -> Voters:
         left=np.where(inner, joined("left") + moved, 0).astype(np.int32),
         right=np.where(inner, joined("right") + moved, 0).astype(np.int32),
         value=joined("value"),
-        roots=np.concatenate([part.roots + at for part, at in zip(parts, begin, strict=True)]).astype(np.int32),
+        roots=np.concatenate([part.roots + at for part, at in zip(parts, begin, strict=True)]).astype(
+            np.int32
+        ),
         base=0.0,
         scale=1.0,
     )
@@ -71,8 +74,12 @@ def join_voters(voters: Sequence[Voter]) -> Voters:
     return Voters(
         trees=trees,
         first=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
-        base=np.array([voter.unit * voter.trees.base if voter.trees else 0.0 for voter in voters], np.float64),
-        scale=np.array([voter.unit * voter.trees.scale if voter.trees else 0.0 for voter in voters], np.float64),
+        base=np.array(
+            [voter.unit * voter.trees.base if voter.trees else 0.0 for voter in voters], np.float64
+        ),
+        scale=np.array(
+            [voter.unit * voter.trees.scale if voter.trees else 0.0 for voter in voters], np.float64
+        ),
         kind=np.array([voter.kind for voter in voters], np.int64),
         place=np.array([voter.place for voter in voters], np.int64),
     )

@@ -28,6 +28,26 @@ def test_time_left_counts_only_windows_fitted_in_this_run():
     assert pace.left == 0.0
 
 
+def test_windows_from_the_cache_say_nothing_of_those_to_fit():
+    clock = Clock()
+    pace = Pace(clock)
+    pace.windows(0, 10)
+    clock.now += 1
+    pace.windows(6, 10, 6)
+    assert pace.left is None
+    clock.now += 19
+    pace.windows(7, 10, 6)
+    assert pace.left == 60.0
+
+
+def test_a_plain_line_tells_how_many_windows_came_from_the_cache():
+    lines = []
+    watcher = PlainWatcher(lines.append, Pace(Clock()))
+    watcher.windows(0, 3, 0)
+    watcher.windows(2, 3, 2)
+    assert lines[1] == "  2 of 3 windows (2 from the cache), 0:00 elapsed"
+
+
 def test_plain_lines():
     clock, lines = Clock(), []
     watcher = PlainWatcher(lines.append, Pace(clock))

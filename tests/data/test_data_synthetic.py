@@ -1,9 +1,9 @@
-"""The null case: a walk with honest extremes and no information."""
+"""The null case: a walk with honest extremes and no information; and as much as is planted."""
 
 import numpy as np
 import pytest
 
-from mlstrat.data.synthetic import gapping, random_walk
+from mlstrat.data.synthetic import gapping, planted, random_walk
 from mlstrat.errors import DataError
 
 
@@ -68,3 +68,31 @@ def test_impossible_walks() -> None:
         random_walk(5000, 1, drift=-1e-3)
     with pytest.raises(DataError, match=r"give a share in .* and a gap above 0"):
         gapping(random_walk(10, 1), 1, share=0.0)
+
+
+def test_planted_bars_rise_as_often_as_they_say_and_neither_part_alone_tells() -> None:
+    walk = random_walk(20_000, 4, step_ticks=8000.0)
+    bars, prob = planted(walk, 9, edge=0.1)
+    rose = bars.close > bars.open
+    following = rose[1:]
+    for level in (0.4, 0.6):
+        rows = np.flatnonzero(np.isclose(prob[:-1], level))
+        assert len(rows) > 8000
+        assert following[rows].mean() == pytest.approx(level, abs=3.5 * 0.5 / np.sqrt(len(rows)))
+    assert (prob[:19] == 0.5).all()
+    busy = bars.volume > bars.frame()["volume"].rolling(20).mean().to_numpy()
+    for alone in (rose[:-1], busy[:-1]):
+        assert following[alone].mean() == pytest.approx(0.5, abs=0.02)
+    np.testing.assert_array_equal(bars.open[1:], bars.close[:-1])
+    moves, before = np.abs(np.log(bars.close / bars.open)), np.abs(np.log(walk.close / walk.open))
+    np.testing.assert_allclose(moves, before, atol=1e-5)
+
+
+def test_planted_bars_depend_on_no_later_bar() -> None:
+    walk = random_walk(600, 4, step_ticks=8000.0)
+    whole, prob = planted(walk, 9)
+    part, known = planted(walk[:400], 9)
+    np.testing.assert_array_equal(part.matrix, whole[:400].matrix)
+    np.testing.assert_array_equal(known[:399], prob[:399])
+    with pytest.raises(DataError, match=r"edge is 0.5: give a number in \(0, 0.5\)"):
+        planted(walk, 9, edge=0.5)

@@ -75,7 +75,7 @@ def kill(process: subprocess.Popen, workers: bool = True) -> bool:
     """Kill a run; False where it had already ended."""
     if process.poll() is None:
         (os.killpg if workers else os.kill)(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()  # and not for its pipe, which workers that outlive it hold open
     return process.returncode == -signal.SIGKILL
 
 

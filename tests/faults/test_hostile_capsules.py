@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from forged import changed, forge, header, holding, manifest, sample, saying, sealed, tensors
+from forged import changed, forge, header, holding, manifest, sample, saying, sealed, tensors, with_voter
 from safetensors.numpy import save
 
 from mlstrat.capsule import MAGIC, MAX_BYTES, dumps, load, loads
@@ -240,10 +240,41 @@ HOSTILE = {
     "LSTM weights of another shape": (holding(models__lstm__w_h=np.zeros((2, 7))), "w_h has shape"),
     "state of another shape": (holding(state=np.zeros((2, 3))), r"state has shape \(2, 3\)"),
     "state of NaN": (changed("state", (0, 0), np.nan), "state has a number that is not finite"),
-    "stack of two models": (holding(stack__slope=np.zeros(2)), "slope has not three numbers"),
+    "stack of two models": (holding(stack__slope=np.zeros(2)), "slope has shape"),
     "stack that divides by zero": (
         changed("stack.spread", 1, 0.0),
         "spread has a number that is not positive",
+    ),
+    "own model that votes into another row": (
+        changed("models.voters.place", 0, 6, with_voter()),
+        "names a column outside 2 to 5",
+    ),
+    "own model that votes before its row": (
+        changed("models.voters.place", 0, -9, with_voter()),
+        "names a column outside 2 to 5",
+    ),
+    "own model of no kind": (changed("models.voters.kind", 0, 3, with_voter()), "a kind that is not there"),
+    "own model of roots that are not there": (
+        changed("models.voters.first", 1, 3, with_voter()),
+        "does not ascend from 0 to at most 2",
+    ),
+    "own model of roots backwards": (changed("models.voters.first", 1, -1, with_voter()), "does not ascend"),
+    "own model whose tree is a circle": (
+        changed("models.voters.trees.left", 0, 0, with_voter()),
+        "left has a child that does not stand",
+    ),
+    "own model without a base": (holding(with_voter(), models__voters__base=None), "voters.base is missing"),
+    "own model with two bases": (
+        holding(with_voter(), models__voters__base=np.zeros(2)),
+        "arrays of unequal length",
+    ),
+    "own model that nobody heard of": (
+        holding(models__voters__kind=np.zeros(1, np.int64)),
+        "models.voters.trees.feature is missing",
+    ),
+    "votes of two models that are not there": (
+        holding(**{f"stack__{name}": np.ones(5) for name in ("slope", "centre", "spread", "weights")}),
+        r"slope has shape \(5,\) for 0 own models",
     ),
     "arrays of another file": (other_arrays(), "are not those of its manifest"),
     "arrays of another model": (another_model(), "are not those of its manifest"),
@@ -252,6 +283,7 @@ HOSTILE = {
 
 def test_the_forger_itself_makes_a_capsule_that_loads():
     assert loads(forge()).window == sample().window
+    assert len(loads(holding(with_voter())).ensemble.models.voters.kind) == 1
     assert forge(json.dumps(manifest(), sort_keys=True).encode()) == dumps(sample())
 
 

@@ -36,7 +36,7 @@ def shapley(row, typical):
 def test_all_orders_give_shapleys_value():
     typical = typical_row(ensemble().models.edges)
     orders = np.array(list(permutations(range(3))))
-    found = _walk(ROW, typical, sample().state, ensemble(), orders)
+    found = _walk(ROW, typical, sample().state, ensemble(), orders, np.empty(5))
     np.testing.assert_allclose(found, shapley(ROW, typical), rtol=0, atol=1e-12)
 
 

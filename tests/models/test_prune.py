@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from forged import ensemble
+from forged import ensemble, with_voter
 
 from mlstrat.capsule import dumps, loads
 from mlstrat.errors import ConfigError, DataError
@@ -83,13 +83,18 @@ def test_edges_that_nobody_reads_go_and_no_bit_changes(large, x):
     np.testing.assert_array_equal(predict_block(rows, state, given), predict_block(rows, same, found))
     before, after = (np.isfinite(made.models.edges).sum(axis=1) for made in (given, found))
     np.testing.assert_array_equal(before[few.lstm.inputs], after[few.lstm.inputs])
-    hand = compact(ensemble())
+    hand = compact(with_voter())
     assert np.isfinite(hand.models.edges).sum(axis=1).tolist() == [
         3,
         1,
         1,
     ]  # of the second one only 30 is read
     assert hand.models.edges[1, 0] == 30.0
+    rows = np.vstack(
+        [typical_edges(ensemble()), np.random.default_rng(0).normal([0, 50, 0], [0.02, 20, 1], (200, 3))]
+    )
+    state, same = (start_state(hand.models) for _ in range(2))
+    np.testing.assert_array_equal(predict_block(rows, state, with_voter()), predict_block(rows, same, hand))
 
 
 def typical_edges(made):
