@@ -24,6 +24,8 @@ _PUBLIC = {
     "Predictions": "mlstrat.predictions",
     "simulate": "mlstrat.execution.kernel",
     "run": "mlstrat.pipeline",
+    "PurgedKFold": "mlstrat.crossval",
+    "CombinatorialPurgedCV": "mlstrat.crossval",
     "feature_importance": "mlstrat.importance",
     "get_feature_importance_analysis": "mlstrat.importance",
     "FeatureEngineering": "mlstrat.guide",

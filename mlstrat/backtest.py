@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ import numpy as np
 from mlstrat import foldcache
 from mlstrat.arrays import FloatArray
 from mlstrat.config import RunConfig
+from mlstrat.controls import controls_of
 from mlstrat.data import quality
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
@@ -22,6 +25,8 @@ from mlstrat.execution.types import Result
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
 from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
+from mlstrat.ledger import FILE as TRIALS
+from mlstrat.ledger import Ledger, Trial
 from mlstrat.pipeline import (
     Run,
     Watcher,
@@ -32,8 +37,9 @@ from mlstrat.pipeline import (
     require,
     run_panel,
 )
-from mlstrat.purged import Split, ledger
+from mlstrat.purged import as_csv, ledger
 from mlstrat.reports import page, tearsheet
+from mlstrat.reports.controls import Controls
 from mlstrat.reports.story import Story, Strict
 from mlstrat.runfolder import (
     FOLDS,
@@ -47,7 +53,7 @@ from mlstrat.runfolder import (
     state_of,
 )
 from mlstrat.sentiment.series import mood_for
-from mlstrat.signals.decide import decide, risk_rules
+from mlstrat.signals.decide import conformal_of, decide, risk_rules
 from mlstrat.signals.funnel import funnel_of
 from mlstrat.signals.stopper import stopper
 from mlstrat.walkforward import Fits, check_windows, schedule_for
@@ -81,8 +87,8 @@ def backtest(
     """Run a configuration into a folder, going on where an interrupted run of the same inputs stopped.
 
     The folder receives report.html, quantstats.html, metrics.json, predictions.parquet,
-    decisions.parquet, trades.csv, purged.csv, manifest.json and the fitted windows. Beside it lies the cache
-    of fitted models that the runs there share.
+    decisions.parquet, trades.csv, purged.csv, manifest.json and the fitted windows. Beside it lie the cache
+    of fitted models and the trial ledger, which the runs there share.
 
     Parameters
     ----------
@@ -132,11 +138,13 @@ def backtest(
         if state_of(folder, inputs, resume) == "complete":  # another process was quicker
             return _finished(folder, reused=True)
         manifest = begin(folder, inputs)
-        store = FoldStore(folder / FOLDS, inputs.key, config.models.trusted)
+        record = _trials_beside(folder, inputs, config.name, watcher)
+        store = FoldStore(folder / FOLDS, inputs.key, config.models.trusted, record)
         cache = _cache_beside(folder, watcher) if use_cache else None
         made = run_panel(panel, config, engine=engine, store=store, watcher=watcher, cache=cache, fits=fits)
+        controls = controls_of(made, watcher, cache, fits)
         watcher.stage("writing the report")
-        _write(folder, made, manifest, inputs)
+        _write(folder, made, manifest, inputs, controls)
     return _finished(folder, reused=False)
 
 
@@ -150,12 +158,28 @@ def _cache_beside(folder: Path, watcher: Watcher) -> FoldCache | None:
     return FoldCache(place)
 
 
-def _write(folder: Path, made: Run, manifest: dict[str, Any], inputs: Inputs) -> None:
+def _trials_beside(
+    folder: Path, inputs: Inputs, name: str, watcher: Watcher
+) -> Callable[[Sequence[Trial]], None] | None:
+    """Count this run in the ledger that lies beside its folder, and return what counts the trials to come."""
+    ledger = Ledger(folder.absolute().parent / TRIALS)
+    content = {"name": name, "config_sha256": inputs.config_sha256, "engine": inputs.engine}
+    try:
+        ledger.append(inputs.data_sha256, "run", inputs.key, content)
+    except RunFolderError as error:
+        watcher.note(f"the trials of this run are not counted: {error}")
+        return None
+    return partial(ledger.extend, inputs.data_sha256)
+
+
+def _write(
+    folder: Path, made: Run, manifest: dict[str, Any], inputs: Inputs, controls: Controls | None
+) -> None:
     predictions, decisions, trades = made.predictions.frame(), made.decisions.frame(), trades_csv(made)
     write_bytes(folder / "predictions.parquet", _parquet(predictions))
     write_bytes(folder / "decisions.parquet", _parquet(decisions))
     write_bytes(folder / "trades.csv", trades)
-    write_bytes(folder / "purged.csv", _purged_csv(made))
+    write_bytes(folder / "purged.csv", as_csv(ledger(made.panel, made.schedule, made.config)))
     bars = made.panel.bars
     manifest = {
         **{name: value for name, value in manifest.items() if name != "state"},
@@ -168,7 +192,7 @@ def _write(folder: Path, made: Run, manifest: dict[str, Any], inputs: Inputs) ->
         "decisions_sha256": _digest(decisions),
         "trades_sha256": hashlib.sha256(trades).hexdigest(),
     }
-    story = _story(made, manifest)
+    story = replace(_story(made, manifest), controls=controls)
     tearsheet.write(folder, story.judged.result, story.judged.bars)
     page.write(folder, story)
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
@@ -180,11 +204,6 @@ def trades_csv(made: Run) -> bytes:
     """Return a run's trades as the content of trades.csv."""
     frame = made.result.trades_frame()
     return bytes(frame.to_csv(index=False, date_format="%Y-%m-%d %H:%M:%S%z").encode())
-
-
-def _purged_csv(made: Run) -> bytes:
-    rows = [Split._fields, *ledger(made.panel, made.schedule, made.config)]
-    return "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
 
 
 def _story(made: Run, manifest: dict[str, Any]) -> Story:
@@ -227,6 +246,8 @@ def data_notes(bars: Bars, config: RunConfig) -> tuple[str, ...]:
 def _notes(made: Run) -> tuple[str, ...]:
     bars = made.panel.bars
     notes = [*data_notes(bars, made.config), *made.panel.mood.notes, _costs(made)]
+    if made.config.signals.conformal:
+        notes.append(_conformal(made))
     if not bars.has_volume and not made.config.features.names:
         notes.append("The volume features were left out, because the bars have no volume.")
     if made.result.engine != "kernel":
@@ -234,6 +255,16 @@ def _notes(made: Run) -> tuple[str, ...]:
     if made.result.cancelled:
         notes.append(f"{made.result.cancelled} entries were cancelled: the next open could not be paid.")
     return tuple(notes)
+
+
+def _conformal(made: Run) -> str:
+    said = conformal_of(made.panel.bars, made.predictions, made.config)
+    known = made.predictions.known
+    return (
+        f"The conformal set held the realised direction of {said.coverage:.1%} of {said.resolved:,} bars "
+        f"(asked: {made.config.signals.conformal:.1%}), and one direction alone at "
+        f"{np.mean(said.direction[known] != 0):.1%} of the predicted bars; at the others there is no trade."
+    )
 
 
 def _costs(made: Run) -> str:

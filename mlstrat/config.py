@@ -21,6 +21,7 @@ from pydantic import (
 
 from mlstrat.config_own import OwnModel, refuse_names
 from mlstrat.config_sentences import sentences
+from mlstrat.config_tune import TuneConfig
 from mlstrat.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -100,7 +101,7 @@ class SplitsConfig(_Section):
 
 
 class ModelsConfig(_Section):
-    """Sizes of the three models; a profile fills what is not given."""
+    """Sizes of the three models; a profile fills what is not given. Any other table is a model of your own."""
 
     # Any other table, `[models.NAME]`, is a model of the user's own.
     model_config = ConfigDict(extra="allow")
@@ -192,6 +193,7 @@ class SignalsConfig(_Section):
     direction: Literal["long", "short", "both"] = "both"
     min_confidence: Annotated[float, Field(ge=0, lt=1)] = 0.0
     min_grade: Grade = "F"
+    conformal: ShareOrZero = 0.0
 
 
 class KellyConfig(_Section):
@@ -229,6 +231,13 @@ class BreakersConfig(_Section):
     cooldown_bars: Annotated[int, Field(ge=1)] = 24
 
 
+class ReportConfig(_Section):
+    """Honesty checks that the report shows beside the run."""
+
+    controls: bool = False
+    seeds: Annotated[int, Field(ge=1, le=100)] = 1
+
+
 class RunConfig(_Section):
     """Everything that determines a run."""
 
@@ -242,12 +251,14 @@ class RunConfig(_Section):
     labels: LabelsConfig = LabelsConfig()
     splits: SplitsConfig = SplitsConfig()
     models: ModelsConfig = ModelsConfig()
+    tune: TuneConfig = TuneConfig()
     sentiment: SentimentConfig = SentimentConfig()
     signals: SignalsConfig = SignalsConfig()
     kelly: KellyConfig = KellyConfig()
     stops: StopsConfig = StopsConfig()
     execution: ExecutionConfig = ExecutionConfig()
     breakers: BreakersConfig = BreakersConfig()
+    report: ReportConfig = ReportConfig()
 
     @field_validator("name")
     @classmethod

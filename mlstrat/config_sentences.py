@@ -24,7 +24,7 @@ def sentences(origin: str, details: Iterable[Any], model: Any) -> list[str]:
     by_key: dict[str, tuple[str, list[str]]] = {}
     found: list[str] = []
     for detail in details:
-        path = [str(part) for part in detail["loc"] if str(part) not in _UNION_TAGS]
+        path = [part for part in map(str, detail["loc"]) if not _is_union_tag(part)]
         if detail["type"] == "extra_forbidden" or _stray(detail, model):
             found.append(_unknown(origin, path, model))
             continue
@@ -34,6 +34,10 @@ def sentences(origin: str, details: Iterable[Any], model: Any) -> list[str]:
         f"{origin}: {key} is {given}; give {', or '.join(allowed)}."
         for key, (given, allowed) in by_key.items()
     ]
+
+
+def _is_union_tag(part: str) -> bool:
+    return part in _UNION_TAGS or part.startswith("literal[")
 
 
 def _unknown(origin: str, path: list[str], model: Any) -> str:

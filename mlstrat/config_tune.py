@@ -83,4 +83,6 @@ class TuneConfig(BaseModel):
 
     trials: Annotated[int, Field(ge=0, le=10_000)] = 0
     timeout_minutes: Annotated[float, Field(ge=0)] = 0.0
-    params: Space = Field(default_factory=dict)
+    params: Annotated[
+        Space, Field(description="a table such as {rf_max_depth = [4, 10], gb_learning_rate = [0.01, 0.2]}")
+    ] = {}

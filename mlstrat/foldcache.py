@@ -28,6 +28,7 @@ from mlstrat.models.fitting import Inner
 from mlstrat.models.soundness import sound_ensemble
 from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.splits import Fold
+from mlstrat.tune import tuning_of
 from mlstrat.window import FittedModels, Panel, seeds_of
 
 FOLDER = ".folds"
@@ -35,6 +36,7 @@ MAX_BYTES = 2**30  # about 200 windows of the profile `full`
 _ENDING, _HASH = ".fold", 32
 _PATIENCE = 60  # seconds for other writers; an entry that has to wait longer is not kept
 _INNER = ("rows", "block", "stacked", "half")
+_TUNING = "tuning"
 
 
 def fold_key(panel: Panel, fold: Fold, config: RunConfig) -> str:
@@ -47,6 +49,7 @@ def fold_key(panel: Panel, fold: Fold, config: RunConfig) -> str:
     rows, labels = slice(fold.first, last), panel.labels
     settings = {
         "models": config.models.model_dump(mode="json", exclude={"profile"}),
+        "tune": config.tune.model_dump(mode="json"),
         "select": [config.features.select, config.features.select_by],
         "target_periods": config.labels.target_periods,
         "embargo": config.splits.embargo_bars,
@@ -122,6 +125,9 @@ class FoldCache:
         tensors |= {f"inner.{name}": getattr(inner, name) for name in _INNER}
         tensors["inner.rows"] = inner.rows - fold.first
         tensors["inner.purged"] = np.array([inner.purged])
+        if models.tuning is not None:
+            told = json.dumps(models.tuning.content(), allow_nan=False).encode()
+            tensors[_TUNING] = np.frombuffer(told, np.uint8)
         body = save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
         try:
             with FileLock(self.folder / ".lock", timeout=_PATIENCE):
@@ -157,6 +163,8 @@ def _parsed(body: bytes, fold: Fold, n_features: int) -> FittedModels:
 
     tensors: dict[str, Any] = load(body)
     inner = {name: np.array(tensors.pop(f"inner.{name}")) for name in (*_INNER, "purged")}
+    told = tensors.pop(_TUNING, None)
+    tuning = None if told is None else tuning_of(json.loads(told.tobytes()))
     ensemble, state = sound_ensemble(tensors, n_features)
     rows, purged = inner.pop("rows") + fold.first, int(inner.pop("purged")[0])
-    return FittedModels(ensemble, Inner(rows=rows, purged=purged, **inner), state)
+    return FittedModels(ensemble, Inner(rows=rows, purged=purged, **inner), state, tuning=tuning)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from mlstrat.arrays import FloatArray
 from mlstrat.capsule import Capsule, dumps, loads
 from mlstrat.errors import RunFolderError
 from mlstrat.files import new_folder, sha256_of, write_bytes, write_json
+from mlstrat.ledger import Trial
 from mlstrat.models.fitting import Inner
+from mlstrat.tune import Tuning, tuning_of
 from mlstrat.window import FittedWindow
 
-MODEL, ROWS = "model.capsule", "rows.safetensors"
+MODEL, ROWS, TUNING = "model.capsule", "rows.safetensors", "tuning.json"
 _INNER = ("rows", "block", "stacked", "half")
 
 
@@ -33,25 +36,36 @@ class FoldStore:
         Hash of everything that determines the windows; others are not read.
     trust : tuple of str
         Types of which own models that are no trees may be built (see `mlstrat.capsule.load`).
+    record : callable, optional
+        Takes the trials of a window that was tuned, before the window is stored.
     """
 
     folder: Path
     key: str
     trust: tuple[str, ...] = ()
+    record: Callable[[Sequence[Trial]], None] | None = None
 
-    def save(self, capsule: Capsule, inner: Inner, block: FloatArray) -> None:
-        """Store a window: its capsule, what it said on its calibration tail, and its forecast rows."""
+    def save(self, capsule: Capsule, inner: Inner, block: FloatArray, tuning: Tuning | None = None) -> None:
+        """Store a window: its capsule, what it said on its calibration tail, its forecast rows, and how it
+        was tuned."""
         from safetensors.numpy import save
+
+        if tuning is not None and self.record is not None:
+            self.record(tuning.ledger_rows(str(capsule.window.cut)))
 
         rows = {"block": block, **{f"inner_{name}": getattr(inner, name) for name in _INNER}}
         with new_folder(self._place(capsule.window.fold)) as place:
             write_bytes(place / MODEL, dumps(capsule))
             tensors = {name: np.ascontiguousarray(value) for name, value in rows.items()}
             write_bytes(place / ROWS, save(tensors))
+            names = [MODEL, ROWS]
+            if tuning is not None:
+                write_json(place / TUNING, tuning.content())
+                names.append(TUNING)
             content = {
                 "key": self.key,
                 "purged_inner": inner.purged,
-                "sha256": {name: sha256_of(place / name) for name in (MODEL, ROWS)},
+                "sha256": {name: sha256_of(place / name) for name in names},
             }
             write_json(place / "window.json", {**content, "content_sha256": _digest(content)})
 
@@ -76,7 +90,10 @@ class FoldStore:
         rows = {name: np.array(value) for name, value in load(stored).items()}
         inner = Inner(**{name: rows[f"inner_{name}"] for name in _INNER}, purged=content["purged_inner"])
         known = capsule.ensemble, capsule.odds, capsule.threshold, capsule.window
-        return FittedWindow(*known, inner, capsule.guests), rows["block"]
+        tuning = None
+        if TUNING in content["sha256"]:
+            tuning = tuning_of(json.loads(self._bytes(place / TUNING, content["sha256"][TUNING])))
+        return FittedWindow(*known, inner, capsule.guests, tuning), rows["block"]
 
     def _content(self, place: Path) -> dict[str, Any]:
         path = place / "window.json"

@@ -14,6 +14,8 @@ from mlstrat.config import ModelsConfig
 from mlstrat.data.bars import Bars
 from mlstrat.data.sources import read_bars
 from mlstrat.errors import ConfigError, NotEnoughBarsError
+from mlstrat.features.choose import refuse_unfit_inputs
+from mlstrat.features.lookup import resolve
 from mlstrat.features.matrix import FeatureMatrix, build
 from mlstrat.importance_result import FoldScore, Importance, Permutation, as_dict
 from mlstrat.labels import HorizonLabels, horizon_labels
@@ -83,7 +85,7 @@ def feature_importance(
     Raises
     ------
     ConfigError
-        A count is too small, or a name is not registered.
+        A count is too small, or a name is not registered or no model input.
     NotEnoughBarsError
         A block would hold too few bars.
     ModelError
@@ -92,6 +94,7 @@ def feature_importance(
     from threadpoolctl import threadpool_limits
 
     _check(target_periods, folds, repeats)
+    refuse_unfit_inputs(resolve(names, families))
     matrix = build(bars, names, families, others=others)
     labels = horizon_labels(bars, target_periods)
     least = max(MIN_ROWS + embargo, 10) + 10 * (target_periods + 1)

@@ -48,10 +48,11 @@ def train(panel: Panel, config: RunConfig) -> Capsule:
     NotEnoughBarsError
         The bars do not hold a whole training window.
     ConfigError
-        The window has too few labels.
+        The window has too few labels, or the run asks for conformal sets.
     ModelError, MissingExtraError
         The models cannot be fitted.
     """
+    _refuse_conformal(config)
     bars, x = panel.bars, panel.features.values
     schedule = _latest(panel, config)
     check_windows(panel, schedule, config)
@@ -120,6 +121,7 @@ class Predictor:
     def __init__(self, capsule: Capsule, others: Sequence[Bars] = ()) -> None:
         self.capsule, self.others = capsule, tuple(others)
         self.config = capsule.about.run_config()
+        _refuse_conformal(self.config)
         _check_features(capsule)
 
     def forecast(self, bars: Bars, mood: SentimentSeries | None = None) -> LiveForecast:
@@ -242,6 +244,14 @@ class Predictor:
             return ()
         return (
             f"The model was due to be fitted again at {_minute(due)}, before the last bar: train it anew.",
+        )
+
+
+def _refuse_conformal(config: RunConfig) -> None:
+    if config.signals.conformal:
+        raise ConfigError(
+            "signals.conformal needs the forecasts of the bars before, which a model file does not hold: set "
+            "it to 0 to train a model, or to predict with one."
         )
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 ENGINES = ("kernel", "backtrader")
 # (package, extra, what needs it), asked for before any work is done.
 _ALWAYS = (("torch", "torch", "The LSTM"),)
+_TUNING = (("optuna", "tune", "The search for hyper-parameters"),)
 _BY_ENGINE = {"kernel": (), "backtrader": (("backtrader", "backtrader", "The Backtrader engine"),)}
 _BY_SCORER = {
     "vader": (("nltk", "sentiment", "The scorer vader"), ("vaderSentiment", "sentiment", "The scorer vader"))
@@ -200,7 +201,8 @@ def require(config: RunConfig, engine: str) -> None:
     scorer = _BY_SCORER[config.sentiment.scorer] if config.sentiment.source != "none" else ()
     own = config.models.own
     always = () if any(model.replaces == "lstm" for model in own.values()) else _ALWAYS
-    refuse_missing((*always, *_BY_ENGINE[engine], *scorer))
+    tuning = _TUNING if config.tune.trials else ()
+    refuse_missing((*always, *_BY_ENGINE[engine], *scorer, *tuning))
     load_plugins(config.plugins)
     for name, model in own.items():
         make_estimator(name, model, config.seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +45,11 @@ def ledger(panel: Panel, schedule: Schedule, config: RunConfig) -> Iterator[Spli
         fold = schedule.fold(index, close_time, labels.resolved_at, ready)
         if len(fold.test):
             yield from _of_fold(panel, fold, config)
+
+
+def as_csv(rows: Iterable[Split]) -> bytes:
+    """Return a ledger as the content of purged.csv."""
+    return "".join(",".join(map(str, row)) + "\n" for row in (Split._fields, *rows)).encode()
 
 
 def _of_fold(panel: Panel, fold: Fold, config: RunConfig) -> Iterator[Split]:

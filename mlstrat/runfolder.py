@@ -40,6 +40,11 @@ class Inputs:
         content = json.dumps(self.__dict__, sort_keys=True, default=str)
         return hashlib.sha256(content.encode()).hexdigest()
 
+    @property
+    def config_sha256(self) -> str:
+        """Hash of the settings that can change a result."""
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
+
 
 def inputs_of(
     config: RunConfig, engine: str, bars: Bars, mood: SentimentSeries, others: Sequence[Bars] = ()

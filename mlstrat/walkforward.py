@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -179,7 +180,14 @@ def fit_here(panel: Panel, folds: Sequence[Fold], config: RunConfig) -> Iterator
     from joblib import Parallel, delayed
 
     parallel = Parallel(n_jobs=config.jobs, return_as="generator_unordered")
-    yield from parallel(delayed(fit_one)(panel, fold, config) for fold in folds)
+    fitted = parallel(delayed(fit_one)(panel, fold, config) for fold in folds)
+    try:
+        for done in fitted:  # noqa: UP028 (`yield from` would close it before the filter is there)
+            yield done
+    finally:
+        with warnings.catch_warnings():  # whoever stops early has said why; joblib would say it once more
+            warnings.simplefilter("ignore")
+            fitted.close()
 
 
 def fit_one(panel: Panel, fold: Fold, config: RunConfig) -> tuple[int, FittedModels]:
@@ -205,7 +213,7 @@ def _finish(
     fitted = window_of(panel, fold, end, config, models)
     state, block = forecast_window(panel, fold, fitted, models.state, config)
     if store is not None:
-        store.save(capsule_of(panel, fold, fitted, state, config), fitted.inner, block)
+        store.save(capsule_of(panel, fold, fitted, state, config), fitted.inner, block, fitted.tuning)
     return fitted, block
 
 

@@ -29,6 +29,7 @@ from mlstrat.signals.blend import blend
 from mlstrat.signals.decide import risk_rules
 from mlstrat.signals.odds import Odds, Tail, break_even_threshold, fit_odds, odds_row
 from mlstrat.splits import Fold, purge
+from mlstrat.tune import Tuning, tune
 
 # Columns of a forecast row; the first five are the ensemble's own, votes that join the three stand behind.
 SCORE, WIN_LONG, WIN_SHORT, SE_LONG, SE_SHORT = range(5, 10)
@@ -80,19 +81,22 @@ class FittedModels:
         The LSTM's state after the last training row.
     guests : tuple of Guest
         The user's own models that are no trees.
+    tuning : Tuning, optional
+        How their sizes were chosen; None where the run file says them.
     """
 
     ensemble: EnsembleArrays
     inner: Inner
     state: FloatArray
     guests: tuple[Guest, ...] = ()
+    tuning: Tuning | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class FittedWindow:
     """A window's model, its odds per side (long, short), its entry thresholds, and where it came from.
 
-    `guests` are the user's own models that are no trees.
+    `guests` are the user's own models that are no trees, `tuning` is how sizes were chosen.
     """
 
     ensemble: EnsembleArrays
@@ -101,6 +105,7 @@ class FittedWindow:
     window: Window
     inner: Inner
     guests: tuple[Guest, ...] = ()
+    tuning: Tuning | None = None
 
 
 def make_panel(
@@ -144,14 +149,17 @@ def fit_models(panel: Panel, fold: Fold, config: RunConfig) -> FittedModels:
     """
     from threadpoolctl import threadpool_limits
 
-    sample, models = _sample(panel, fold, config), config.models
+    sample, models, tuning = _sample(panel, fold, config), config.models, None
     selection = Selection(config.features.select, config.features.select_by)
     share, seeds = config.splits.calibration_share, seeds_of(config, fold)
     with threadpool_limits(1):
+        if config.tune.trials:
+            tuning = tune(sample, models, config.tune, share, seeds, selection)
+            models = tuning.models(models)
         ensemble, inner, guests = fit_with_guests(sample, models, share, seeds, selection=selection)
     state = start_state(ensemble.models)
     advance_block(sample.x[fold.first : int(fold.train[-1]) + 1], state, ensemble)
-    return FittedModels(ensemble, inner, state, guests)
+    return FittedModels(ensemble, inner, state, guests, tuning)
 
 
 def _sample(panel: Panel, fold: Fold, config: RunConfig) -> Sample:
@@ -195,7 +203,7 @@ def window_of(
     )
     long, short = odds
     threshold = (break_even_threshold(long), break_even_threshold(short))
-    return FittedWindow(ensemble, (long, short), threshold, window, inner, models.guests)
+    return FittedWindow(ensemble, (long, short), threshold, window, inner, models.guests, models.tuning)
 
 
 def _selected(names: tuple[str, ...], ensemble: EnsembleArrays) -> tuple[str, ...]:

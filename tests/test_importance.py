@@ -217,3 +217,9 @@ def test_a_table_that_cannot_be_read_is_refused_as_ever():
     with pytest.raises(DataError, match="tz"):
         FeatureEngineering(NAMES).create_features(table)
     assert len(FeatureEngineering(NAMES, tz="UTC").create_features(table)) == 400
+
+
+def test_a_value_in_price_is_no_input():
+    bars = random_walk(3000, 1)
+    with pytest.raises(ConfigError, match=r"atr_px cannot feed a model, because its unit is .*price"):
+        feature_importance(bars, names=("ret_1", "atr_px"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlstrat.purged import Split, ledger
+from mlstrat.purged import Split, as_csv, ledger
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +61,11 @@ def test_it_agrees_with_counts_row_by_row(rows, tiny_run):
 def test_no_purge_is_empty(rows):
     assert all(0 < row.purged < row.rows for row in rows)
     assert all(isinstance(row.known_by, np.datetime64) for row in rows)
+
+
+def test_as_a_file_it_has_one_line_a_split(rows):
+    lines = as_csv(rows).decode().splitlines()
+    assert lines[0] == "window,split,known_by,rows,purged"
+    first = rows[0]
+    assert lines[1] == f"0,training,{first.known_by},{first.rows},{first.purged}"
+    assert len(lines) == len(rows) + 1

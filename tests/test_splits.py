@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlstrat.errors import DataError, NotEnoughBarsError
+from mlstrat.errors import ConfigError, DataError, NotEnoughBarsError
 from mlstrat.splits import make_schedule, purge
 
 HOUR = np.timedelta64(3_600_000_000_000, "ns")
@@ -173,3 +173,17 @@ def test_a_start_before_enough_training_days_is_refused():
 def test_a_start_after_the_data_is_refused():
     with pytest.raises(DataError, match=r"splits\.start is 2031-01-01, but the last bar closes at"):
         schedule(hours(5000), start="2031-01-01")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [('"fortnight"', "a whole number"), ("0", "a number greater than or equal to 1")]
+)
+def test_a_retraining_that_is_none_is_refused_in_one_sentence(tmp_path, given, told):
+    from mlstrat.config import load_config
+
+    file = tmp_path / "run.toml"
+    file.write_text(f"[splits]\nretrain = {given}\n")
+    with pytest.raises(ConfigError, match=r"splits\.retrain is") as raised:
+        load_config(file)
+    periods = "'week', 'month', 'quarter' or 'year'"
+    assert str(raised.value) == f"{file}: splits.retrain is {given}; give {periods}, or {told}."

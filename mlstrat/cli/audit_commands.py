@@ -40,7 +40,8 @@ def features(
     import json
 
     own = _own_bars(bars, symbol, timeframe, tz)
-    rows = [_row(name, own) for name in _names(file)]
+    names, inputs = _names(file)
+    rows = [_row(name, own, name in inputs) for name in names]
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
@@ -57,8 +58,9 @@ def _own_bars(source: str, symbol: str, timeframe: str, tz: str) -> list[Rows]:
     return [(source, read_bars(source, symbol=symbol, timeframe=timeframe, tz=tz).matrix)]
 
 
-def _names(file: Path) -> list[str]:
-    """Return what to audit: the features of plugins, then the names of `ta` in a run file."""
+def _names(file: Path) -> tuple[list[str], set[str]]:
+    """Return what to audit (the features of plugins, then the names of `ta` in a run file), and what feeds
+    the models of that run."""
     from mlstrat.config import load_config
     from mlstrat.errors import ConfigError
     from mlstrat.features.lookup import registered
@@ -72,20 +74,25 @@ def _names(file: Path) -> list[str]:
     load_plugins(plugins)
     origins = {str(Path(path).resolve()) for path in plugins}
     users = [name for name, f in registered().items() if f.origin in origins]
-    bridged = [name for name in named if name.startswith("ta.")]
+    inputs = list(dict.fromkeys(name.partition("@")[0] for name in named))
+    bridged = [name for name in inputs if name.startswith("ta.")]
     if not users and not bridged:
         raise ConfigError(f"{file} names no plugins and no features of ta: there is nothing to audit in it.")
-    return [*users, *dict.fromkeys(name.partition("@")[0] for name in bridged)]
+    return [*users, *bridged], set(inputs)
 
 
-def _row(name: str, own: Sequence[Rows]) -> dict[str, Any]:
+def _row(name: str, own: Sequence[Rows], feeds_models: bool) -> dict[str, Any]:
     from mlstrat.errors import ConfigError
     from mlstrat.features.audit import audit
+    from mlstrat.features.choose import refuse_unfit_inputs
     from mlstrat.features.lookup import find, registered
 
     try:
         # A feature of pairs is audited without the symbol that `find` asks for.
-        return _told(audit(registered().get(name) or find(name), own))
+        f = registered().get(name) or find(name)
+        if feeds_models:
+            refuse_unfit_inputs([f])
+        return _told(audit(f, own))
     except ConfigError as error:
         return {"name": name, "passed": False, "causal": None, "problem": str(error)}
 
@@ -122,7 +129,7 @@ def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         for text in (row.get("problem"), row.get("note")):
             if text:
-                console.print(Text(f"{row['name']}: {text}"))
+                console.print(Text(text if row["name"] in text else f"{row['name']}: {text}"))
     failed = [row["name"] for row in rows if not row["passed"]]
     seconds = sum(row.get("seconds", 0.0) for row in rows)
     end = f"a run refuses {len(failed)} of them" if failed else "a run takes all of them"

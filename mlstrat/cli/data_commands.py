@@ -53,8 +53,8 @@ def check(
     _print(file, findings)
     if bars is None or any(found.level == "defect" for found in findings):
         raise DataError(
-            f"{file} cannot be used as it is: mend what the table calls a defect, or try "
-            "--repair OUT.parquet."
+            f"{file} cannot be used as it is: do what the table says, or try --repair OUT.parquet, which "
+            "mends defects of rows."
         )
 
 

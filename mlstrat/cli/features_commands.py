@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlstrat.cli.feature_options import ContextOption, NamesOption, PluginOption, split
 from mlstrat.cli.importance_command import importance
 from mlstrat.cli.options import SymbolOption, TimeframeOption, TzOption
 
@@ -30,10 +31,7 @@ def list_(
         list[str] | None,
         typer.Option(metavar="NAME", help="Only these, such as ta.rsi(window=21); commas or repeats."),
     ] = None,
-    plugin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE", help="A Python file that registers features; it is run."),
-    ] = None,
+    plugin: PluginOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the features: lookback and warm-up in bars, how each streams, unit, source, and Pine twin."""
@@ -47,7 +45,7 @@ def list_(
     if family and family not in FAMILIES:
         raise ConfigError(f"there is no feature family {family!r}: use one of {', '.join(FAMILIES)}.")
     load_plugins(plugin or ())
-    wanted = _split(names)
+    wanted = split(names)
     listed = [find(name) for name in wanted] if wanted else registered().values()
     chosen = [f for f in listed if family in ("", f.family)]
 
@@ -65,14 +63,6 @@ def _streams(f: Feature) -> str:
     if f.step is not None:
         return "bit by bit"
     return f"recomputes its last {f.warmup:,} bars"
-
-
-def _split(given: list[str] | None) -> list[str]:
-    """Split at commas, but not at those between brackets."""
-    import re
-
-    names = [name.strip() for text in given or () for name in re.split(r",(?![^()]*\))", text)]
-    return [name for name in names if name]
 
 
 def _print_table(rows: list[dict[str, object]]) -> None:
@@ -97,39 +87,35 @@ def _print_table(rows: list[dict[str, object]]) -> None:
 def build(
     file: Annotated[str, typer.Argument(metavar="BARS", help="CSV, Parquet, or sample:NAME.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet file to write.")],
-    names: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only these, commas or repeats; else every model input."),
-    ] = None,
+    names: NamesOption = None,
     chunk: Annotated[
         int, typer.Option(min=1000, metavar="ROWS", help="Bars in memory at a time; same result.")
     ] = 50_000,
     jobs: Annotated[
         int, typer.Option(min=1, metavar="N", help="Threads that share the features; same result.")
     ] = 2,
-    context: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE", help="Bars of another symbol, for features such as ret_5@BTCUSDT."),
-    ] = None,
-    plugin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE", help="A Python file that registers features; it is run."),
-    ] = None,
+    context: ContextOption = None,
+    plugin: PluginOption = None,
     symbol: SymbolOption = "",
     timeframe: TimeframeOption = "",
     tz: TzOption = "",
 ) -> None:
     """Write every feature of every bar to a Parquet file: one column a feature, and the open time."""
     from mlstrat.data.sources import read_bars
-    from mlstrat.features.files import write
+    from mlstrat.features.files import check_place, write
+    from mlstrat.features.lookup import resolve
     from mlstrat.features.pieces import BarFile
     from mlstrat.plugins import load_plugins
 
+    check_place(output)
     load_plugins(plugin or ())
+    wanted = split(names)
+    resolve(wanted)  # a name that is not registered need not wait until the bars are read
     others = [read_bars(source, tz=tz) for source in context or ()]
-    wanted = _split(names)
     bars = BarFile(file, chunk, symbol, timeframe, tz)
     made = write(bars, output, wanted, threads=jobs, progress=_progress(), others=others)
+    for note in made.notes:
+        typer.echo(f"note: {note}", err=True)
     typer.echo(
         f"{output}: {len(made.names)} features of {made.n_bars:,} bars of {made.symbol} {made.timeframe}, "
         f"all of them finite from row {made.ready:,} on"

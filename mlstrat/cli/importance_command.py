@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlstrat.cli.feature_options import ContextOption, NamesOption, PluginOption, split
 from mlstrat.cli.options import SymbolOption, TimeframeOption, TzOption
 
 if TYPE_CHECKING:
@@ -24,10 +25,7 @@ def importance(
     target_periods: Annotated[
         int, typer.Option(min=1, metavar="N", help="Bars ahead whose direction is forecast.")
     ] = 5,
-    names: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only these, commas or repeats; else every model input."),
-    ] = None,
+    names: NamesOption = None,
     folds: Annotated[
         int, typer.Option(min=2, metavar="N", help="Test blocks, each behind all it learned from.")
     ] = 5,
@@ -35,14 +33,8 @@ def importance(
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Of forests and permutations; same seed, same bits.")
     ] = 7,
-    context: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE", help="Bars of another symbol, for features such as ret_5@BTCUSDT."),
-    ] = None,
-    plugin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE", help="A Python file that registers features; it is run."),
-    ] = None,
+    context: ContextOption = None,
+    plugin: PluginOption = None,
     symbol: SymbolOption = "",
     timeframe: TimeframeOption = "",
     tz: TzOption = "",
@@ -50,13 +42,14 @@ def importance(
     """Measure what each feature is worth out of sample, and whether that is more than noise."""
     from mlstrat.cli.progress import watching
     from mlstrat.data.sources import read_bars
+    from mlstrat.features.choose import left_out, market_of
     from mlstrat.importance import feature_importance
     from mlstrat.plugins import load_plugins
     from mlstrat.reports.importance import check_place, plot_importance
 
     check_place(output)
     load_plugins(plugin or ())
-    wanted = [name.strip() for given in names or () for name in given.split(",") if name.strip()]
+    wanted = split(names)
     bars = read_bars(file, symbol=symbol, timeframe=timeframe, tz=tz)
     others = [read_bars(source, tz=tz) for source in context or ()]
     with watching() as watcher:
@@ -72,11 +65,11 @@ def importance(
             progress=watcher.windows,
         )
     plot_importance(found, output)
-    _show(found)
+    _show(found, left_out(market_of(bars, others), wanted))
     typer.echo(f"{output} written")
 
 
-def _show(found: Importance) -> None:
+def _show(found: Importance, notes: tuple[str, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -90,5 +83,5 @@ def _show(found: Importance) -> None:
         table.add_row(*row[:_COLUMNS])
     console = Console(highlight=False)
     console.print(table)
-    for note in found.notes:
+    for note in (*found.notes, *notes):
         console.print(f"* {note}", markup=False)

@@ -51,6 +51,9 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "models.lstm_inputs": "Features that the LSTM sees, at most: the most important ones.",
         "models.lstm_epochs": "Most passes of the LSTM over a training window.",
         "models.lstm_learning_rate": "Step size of the LSTM's training.",
+        "tune.trials": "Sizes of the models tried in each training window, on parts of it; 0 = none.",
+        "tune.timeout_minutes": "A search ends after so long, and is then not bit for bit; 0 = never.",
+        "tune.params": "Settings of [models] to search and their bounds; what is not named has defaults.",
         "sentiment.source": "Headlines: none, sample:headlines, or a CSV or Parquet file.",
         "sentiment.scorer": "What turns a headline into a score.",
         "sentiment.latency_minutes": "Minutes from a headline's publication until it counts as known.",
@@ -63,6 +66,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "signals.direction": "Sides that may be traded.",
         "signals.min_confidence": "Least probability that the predicted direction is right.",
         "signals.min_grade": "Least quality of a signal; F = any.",
+        "signals.conformal": "Share of directions that a conformal set shall hold; trade one alone; 0 = off.",
         "kelly.multiplier": "Share of the full Kelly fraction that is bet; 0.5 = half Kelly.",
         "kelly.max_position": "Largest position, as a share of equity.",
         "kelly.min_fraction": "Smaller positions are not taken, as a share of equity.",
@@ -78,5 +82,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "breakers.max_daily_loss": "No entries once cash is this share below the day's start (UTC); 0 = off.",
         "breakers.max_losing_streak": "No entries after so many losing trades in a row; 0 = off.",
         "breakers.cooldown_bars": "Bars for which entries pause once a breaker opens.",
+        "report.controls": "Whether models of permuted labels are judged too; their gain must vanish.",
+        "report.seeds": "Seeds under which the run is made, to show how its numbers spread; 1 = its own.",
     }
 )

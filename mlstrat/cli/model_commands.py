@@ -34,6 +34,10 @@ ContextOption = Annotated[
     list[str] | None,
     typer.Option("--context", metavar="FILE", help="Bars of another symbol that features name."),
 ]
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option("--trust", metavar="CLASS", help="A type that a model which is no trees may hold; repeat."),
+]
 PluginOption = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="FILE", help="A Python file that registers features; it is run."),
@@ -95,6 +99,7 @@ def predict(
     ] = "none",
     context: ContextOption = None,
     plugin: PluginOption = None,
+    trust: TrustOption = None,
 ) -> None:
     """Print what a model says about the last closed bar, as JSON; notes go to stderr."""
     import json
@@ -103,7 +108,7 @@ def predict(
     from mlstrat.live import Predictor
     from mlstrat.sentiment.series import mood_for
 
-    loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin)
+    loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin, trust)
     predictor = Predictor(loaded, others)
     sentiment = predictor.config.sentiment.model_copy(update={"source": headlines})
     forecast = predictor.forecast(read, mood_for(read, sentiment))
@@ -116,13 +121,14 @@ def predict(
 def info(
     capsule: CapsuleArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    trust: TrustOption = None,
 ) -> None:
     """Tell what a model is, where it comes from, how large it is and how long a row takes."""
     import json
 
     from mlstrat.capsule import load
 
-    facts = _facts(load(capsule))
+    facts = _facts(load(capsule, trust or ()))
     if as_json:
         typer.echo(json.dumps(facts, indent=2, allow_nan=False, ensure_ascii=False))
         return
@@ -144,11 +150,12 @@ def prune(
     tz: TzOption = "",
     context: ContextOption = None,
     plugin: PluginOption = None,
+    trust: TrustOption = None,
 ) -> None:
     """Keep the trees whose sum follows the whole best, and tell what that costs out of sample."""
     from mlstrat.smaller import keeping, pruned
 
-    loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin)
+    loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin, trust)
     _write_smaller(loaded, pruned(loaded, read, keeping(keep_trees, share), others), read, others, output)
 
 
@@ -164,11 +171,12 @@ def distil(
     tz: TzOption = "",
     context: ContextOption = None,
     plugin: PluginOption = None,
+    trust: TrustOption = None,
 ) -> None:
     """Fit fewer, smaller trees to the votes of the model, and tell what that costs out of sample."""
     from mlstrat.smaller import distilled, keeping
 
-    loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin)
+    loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin, trust)
     _write_smaller(loaded, distilled(loaded, read, keeping(keep_trees, share), others), read, others, output)
 
 
@@ -180,12 +188,13 @@ def _loaded(
     tz: str,
     context: list[str] | None,
     plugin: list[str] | None,
+    trust: list[str] | None,
 ) -> tuple[Capsule, Bars, list[Bars]]:
     from mlstrat.capsule import load
     from mlstrat.data.sources import read_bars
     from mlstrat.plugins import load_plugins
 
-    loaded = load(capsule)
+    loaded = load(capsule, trust or ())
     load_plugins(plugin or ())
     read = read_bars(bars, symbol=symbol, timeframe=timeframe, tz=tz)
     return loaded, read, [read_bars(source, tz=tz) for source in context or ()]

@@ -64,6 +64,10 @@ CacheOption = Annotated[
     bool,
     typer.Option("--cache/--no-cache", help="Take fitted models from the runs beside it, and keep new ones."),
 ]
+ControlsOption = Annotated[
+    bool,
+    typer.Option("--controls", help="Judge models of permuted labels too; the same as report.controls=true."),
+]
 
 
 def overrides_of(

@@ -11,6 +11,7 @@ from mlstrat.cli.options import (
     BarsOption,
     CacheOption,
     ClusterOption,
+    ControlsOption,
     Engine,
     EngineOption,
     JobsOption,
@@ -43,6 +44,7 @@ def backtest(
     jobs: JobsOption = None,
     cluster: ClusterOption = None,
     cache: CacheOption = True,
+    controls: ControlsOption = False,
 ) -> None:
     """Run a TOML file into a folder: predictions, decisions, trades and an HTML report.
 
@@ -50,7 +52,8 @@ def backtest(
     """
     from mlstrat.config import load_config
 
-    config = load_config(run, overrides_of(set_, bars, symbol, timeframe, tz, jobs))
+    checks = ["report.controls=true"] if controls else []
+    config = load_config(run, [*checks, *overrides_of(set_, bars, symbol, timeframe, tz, jobs)])
     _run(config, out, engine, resume, cluster, cache)
 
 

@@ -127,7 +127,13 @@ def allowed(detail: Mapping[str, Any]) -> str:
     return str(detail.get("description", _KINDS[detail["type"]]))
 
 
-_KINDS = {"number": "a number", "integer": "a whole number", "string": "text", "boolean": "true or false"}
+_KINDS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "object": "a table",
+}
 
 
 def _range(detail: Mapping[str, Any]) -> str:

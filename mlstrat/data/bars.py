@@ -224,11 +224,12 @@ def _value_laws(bars: Any) -> Iterator[tuple[BoolArray, str, str]]:
     for name in COLUMNS:
         yield (
             ~np.isfinite(getattr(bars, name)),
-            f"has a {name} that is not a finite number",
+            f"has {'an' if name == 'open' else 'a'} {name} that is not a finite number",
             "repair or drop it",
         )
     for name in PRICES:
-        yield getattr(bars, name) <= 0, f"has a {name} of zero or less", "repair the price or drop the row"
+        what = f"has {'an' if name == 'open' else 'a'} {name} of zero or less"
+        yield getattr(bars, name) <= 0, what, "repair the price or drop the row"
     yield bars.volume < 0, "has a negative volume", "repair it or drop the row"
     top = np.maximum(bars.open, bars.close)
     bottom = np.minimum(bars.open, bars.close)

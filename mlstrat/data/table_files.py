@@ -98,11 +98,7 @@ def _csv(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
                     frame = reader.get_chunk() if rows else reader.read()
             except StopIteration:
                 return
-            yield (
-                frame.rename_axis(index="Date")
-                if "index_col" in layout and layout["header"] == _YAHOO
-                else frame
-            )
+            yield frame.rename_axis(index="Date") if layout["header"] == _YAHOO else frame
             if not rows:
                 return
 

@@ -12,7 +12,7 @@ import numpy as np
 from mlstrat.arrays import FloatArray
 from mlstrat.errors import DataError, FeatureLeakError
 from mlstrat.features.array_function import call, frame_of
-from mlstrat.features.audit_bars import COARSE, HOUR, REAL, SMOOTH, coarse, real, smooth
+from mlstrat.features.audit_bars import COARSE, HOUR, REAL, SMOOTH, WILD, coarse, real, smooth, wild
 from mlstrat.features.causality import (
     SHARE,
     Leak,
@@ -96,7 +96,7 @@ def audit(
     n_bars: int = 400,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Verdict:
-    """Try a feature on three series and on bars of the user's own, cut at every bar.
+    """Try a feature on four series and on bars of the user's own, cut at every bar.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def audit(
     """
     begun = clock()
     n = max(n_bars, 2 * f.lookback + n_bars // 2)
-    series = [(SMOOTH, smooth(n)), (COARSE, coarse(n)), (REAL, real(n))]
+    series = [(SMOOTH, smooth(n)), (COARSE, coarse(n)), (WILD, wild(n)), (REAL, real(n))]
     series += [(name, rows[-n:]) for name, rows in own]
     start = Verdict(
         name=f.name,
@@ -234,8 +234,9 @@ def refuse_unsound(f: Feature, seconds: int = HOUR) -> None:
 
 
 def _refuse_function(f: Feature, seconds: int) -> None:
-    rows = smooth(max(400, 2 * f.lookback + 200), seconds or HOUR)
-    leak = _quick_leak(f, rows)
+    n = max(400, 2 * f.lookback + 200)
+    rows = smooth(n, seconds or HOUR)
+    leak = _quick_leak(f, rows, SMOOTH) or _quick_leak(f, wild(n, seconds or HOUR), WILD)
     if leak:
         raise FeatureLeakError(leak_sentence(f, leak))
     problem = _unfit(f, values_of(f, rows))
@@ -249,12 +250,12 @@ def _longer(needed: int | None) -> str:
     return f"declare warmup={needed}."
 
 
-def _quick_leak(f: Feature, rows: FloatArray) -> Leak | None:
+def _quick_leak(f: Feature, rows: FloatArray, series: str) -> Leak | None:
     n = len(rows)
     # Closer at the beginning, where what fills a warm-up shows, than where what spans all bars does.
     cuts = np.unique((f.lookback + np.geomspace(1, n - f.lookback - 3, _QUICK_CUTS)).astype(int))
     whole = values_of(f, rows)
-    found = at_cuts(f, rows, whole, cuts.tolist(), SMOOTH)
+    found = at_cuts(f, rows, whole, cuts.tolist(), series)
     if found:
-        return at_every_cut(f, rows, SMOOTH) or found
-    return when_tampered(f, rows, whole, [(f.lookback + n) // 2], SMOOTH)
+        return at_every_cut(f, rows, series) or found
+    return when_tampered(f, rows, whole, [(f.lookback + n) // 2], series)

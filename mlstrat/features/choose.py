@@ -42,13 +42,16 @@ def market_of(bars: Bars, others: Sequence[Bars] = ()) -> Market:
     DataError
         Two of them have the same symbol.
     """
-    symbols = [bars.symbol, *(other.symbol for other in others)]
-    twice = next((symbol for symbol in symbols if symbols.count(symbol) > 1), None)
+    return Market(bars.symbol, bars.timeframe.seconds, bars.has_volume, markets_of(bars.symbol, others))
+
+
+def markets_of(symbol: str, others: Sequence[Bars]) -> tuple[Market, ...]:
+    """Describe the bars of other symbols; raises DataError where two of all have the same symbol."""
+    symbols = [symbol, *(other.symbol for other in others)]
+    twice = next((name for name in symbols if symbols.count(name) > 1), None)
     if twice:
         raise DataError(f"the bars of {twice} are given twice: give each other once in features.context.")
-    return Market(
-        bars.symbol, bars.timeframe.seconds, bars.has_volume, tuple(market_of(other) for other in others)
-    )
+    return tuple(market_of(other) for other in others)
 
 
 def choose(market: Market, names: Sequence[str] = (), families: Sequence[str] = ()) -> tuple[Feature, ...]:
@@ -65,10 +68,8 @@ def choose(market: Market, names: Sequence[str] = (), families: Sequence[str] = 
     DataError
         A named feature needs volume or another symbol's bars, and there are none.
     """
-    asked = {f.name: f for f in resolve(names, families)}
-    if "other_symbol" in families or not (names or families):
-        asked.update({f.name: f for other in market.others for f in _of_other(other)})
-    chosen = [f for f in asked.values() if f.name in names or not _obstacle(f, market)]
+    asked = _asked(market, names, families)
+    chosen = [f for f in asked if f.name in names or not _obstacle(f, market)]
     for f in chosen:
         obstacle = _obstacle(f, market)
         if obstacle:
@@ -79,6 +80,25 @@ def choose(market: Market, names: Sequence[str] = (), families: Sequence[str] = 
             "choose another family than volume, or load bars with volume."
         )
     return tuple(f.bound(_seconds(f, market)) for f in chosen)
+
+
+def left_out(market: Market, names: Sequence[str] = (), families: Sequence[str] = ()) -> tuple[str, ...]:
+    """Say how many features `choose` leaves out, and why."""
+    unnamed = [f for f in _asked(market, names, families) if f.name not in names]
+    why = [type(obstacle) for f in unnamed if (obstacle := _obstacle(f, market))]
+    told = (
+        (DataError, "need volume, and the bars have none"),
+        (ConfigError, "are of a timeframe that these bars do not add up to"),
+    )
+    counts = ((why.count(kind), reason) for kind, reason in told)
+    return tuple(f"{count} features were left out: they {reason}." for count, reason in counts if count)
+
+
+def _asked(market: Market, names: Sequence[str], families: Sequence[str]) -> tuple[Feature, ...]:
+    asked = {f.name: f for f in resolve(names, families)}
+    if "other_symbol" in families or not (names or families):
+        asked.update({f.name: f for other in market.others for f in _of_other(other)})
+    return tuple(asked.values())
 
 
 def refuse_unfit_inputs(features: Sequence[Feature]) -> None:

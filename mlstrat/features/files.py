@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from mlstrat.data.bars import Bars
-from mlstrat.features.choose import Market, choose, market_of
+from mlstrat.data.stored import SUFFIXES
+from mlstrat.errors import ConfigError
+from mlstrat.features.choose import Market, choose, left_out, markets_of
 from mlstrat.features.matrix import check_length
 from mlstrat.features.pieces import BarFile
 from mlstrat.features.runner import Runner, seconds_of
@@ -32,6 +34,8 @@ class Written:
         Of the bars.
     ready : int
         Index of the first row in which every feature is finite.
+    notes : tuple of str
+        What was left out: a bar that has not closed, features that these bars have no data for.
     """
 
     names: tuple[str, ...]
@@ -39,6 +43,13 @@ class Written:
     symbol: str
     timeframe: str
     ready: int
+    notes: tuple[str, ...]
+
+
+def check_place(path: Path) -> None:
+    """Refuse a name that does not say what `write` writes, before the bars are read."""
+    if path.suffix not in SUFFIXES:
+        raise ConfigError(f"{path} is not Parquet by its name: give a file that ends in .parquet.")
 
 
 def write(
@@ -85,14 +96,15 @@ def write(
 
     n_bars, has_volume, symbol, timeframe, seconds = 0, False, "", "", 0
     closes = [np.empty(0)]
-    for bars in file.pieces():
+    notes: list[str] = []
+    for bars in file.pieces(notes.append):
         n_bars += len(bars)
         has_volume = has_volume or bars.has_volume
         symbol, timeframe, seconds = bars.symbol, str(bars.timeframe), bars.timeframe.seconds
         if others:
             closes.append(seconds_of(bars.close_time))
         progress("checking", n_bars, 0)
-    market = Market(symbol, seconds, has_volume, tuple(market_of(other) for other in others))
+    market = Market(symbol, seconds, has_volume, markets_of(symbol, others))
     features = choose(market, names, families)
     runner = Runner(features, seconds, others)
     lookback = runner.lookbacks(features, np.concatenate(closes))
@@ -111,4 +123,5 @@ def write(
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             done += len(bars)
             progress("computing", done, n_bars)
-    return Written(columns, n_bars, symbol, timeframe, int(lookback.max()) - 1)
+    notes += left_out(market, names, families)
+    return Written(columns, n_bars, symbol, timeframe, int(lookback.max()) - 1, tuple(notes))

@@ -101,7 +101,6 @@ def resolve(names: Sequence[str] = (), families: Sequence[str] = ()) -> tuple[Fe
 def _check_known(what: str, name: str, known: Sequence[str] | dict[str, Feature]) -> None:
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    raise ConfigError(
-        f"{what} {name!r} is not registered: the nearest is {near[0]!r}; correct the name, or register it."
-    )
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"the nearest is {near[0]!r}" if near else "mlstrat features list shows what there is"
+    raise ConfigError(f"{what} {name!r} is not registered: {hint}; correct the name, or register it.")

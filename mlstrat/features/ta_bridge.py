@@ -231,5 +231,6 @@ def _unit(f: Feature) -> str:
 
 
 def _unknown(indicator: str) -> Callable[..., Any]:
-    near = difflib.get_close_matches(indicator, functions(), n=1, cutoff=0.0)
+    offered = [name for name in functions() if name not in DENIED]
+    near = difflib.get_close_matches(indicator, offered, n=1, cutoff=0.0)
     raise ConfigError(f"ta has no indicator {indicator!r}: the nearest is ta.{near[0]}; correct the name.")

@@ -4,7 +4,8 @@ import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.config import ModelsConfig
-from mlstrat.models.growing import Growth, columns_of, grow_boosted
+from mlstrat.models.growing import Growth, columns_of
+from mlstrat.models.many_trees import grow_boosted
 from mlstrat.models.trees import Trees
 
 MIN_LEAF = 20  # rows: a smaller leaf follows noise in returns

@@ -5,7 +5,8 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.config import ModelsConfig
 from mlstrat.errors import ModelError
-from mlstrat.models.growing import Growth, columns_of, grow_forest, no_limit
+from mlstrat.models.growing import Growth, columns_of, no_limit
+from mlstrat.models.many_trees import grow_forest
 from mlstrat.models.trees import Trees
 
 # Share of the rows that each tree draws.

@@ -68,7 +68,8 @@ def scaled(bins: IntArray, edges: FloatArray) -> FloatArray:
     """Return what guests see: bins (n_rows, n_features) of the columns with edges, scaled to [-1, 1]."""
     count = np.isfinite(edges).sum(axis=1)
     columns = np.flatnonzero(count)
-    return np.asarray(2.0 * bins[:, columns] / count[columns] - 1.0)
+    # Rows next to each other in memory: a library may add up a strided row in another order.
+    return np.ascontiguousarray(2.0 * bins[:, columns] / count[columns] - 1.0)
 
 
 def given_votes(x: FloatArray, edges: FloatArray, guests: Sequence[Guest]) -> FloatArray:

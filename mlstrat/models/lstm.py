@@ -129,7 +129,7 @@ def _train(
     half: FloatArray,
     config: ModelsConfig,
 ) -> Lstm:
-    # Weights are drawn on the CPU, so that a seed means the same everywhere; sums on a GPU differ in last bits.
+    # Weights are drawn on the CPU, so that a seed means the same everywhere; sums differ in their last bits.
     device = "cuda" if config.device == "auto" and torch.cuda.is_available() else "cpu"
     net = torch.nn.LSTM(x.shape[1], config.lstm_units).to(device)
     head = torch.nn.Linear(config.lstm_units, 1).to(device)

@@ -29,11 +29,8 @@ _BY_POSITION = (
     "interaction_constraints",
     "interaction_cst",
 )
-# What makes a fit the same bits on any number of cores, where the class has such a setting.
-_STEADY = {
-    "lightgbm": {"n_jobs": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1},
-    "": {"n_jobs": 1},
-}
+# What makes LightGBM fit the same bits on any number of cores, and say nothing while it does.
+_LIGHTGBM = {"n_jobs": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +139,11 @@ def make_estimator(name: str, model: OwnModel, seed: int) -> Any:
     try:
         estimator = kind(**params)
         taken = estimator.get_params() if hasattr(estimator, "get_params") else {}
-        steady = _STEADY["lightgbm"] if model.path.startswith("lightgbm.") else _STEADY[""]
+        library = model.path.partition(".")[0]
+        steady: dict[str, Any] = _LIGHTGBM if library == "lightgbm" else {}
+        if library != "sklearn" and "n_jobs" in taken:  # there, not given means one
+            steady = {"n_jobs": 1, **steady}
         more = {key: value for key, value in steady.items() if key not in params}
-        if steady is _STEADY[""]:
-            more = {key: value for key, value in more.items() if key in taken}
         if "random_state" in taken and "random_state" not in params:
             words = [seed, zlib.crc32(name.encode())]
             more["random_state"] = int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)

@@ -170,5 +170,5 @@ def _distrusted(name: str, origin: str, types: list[str]) -> ModelError:
     listed = ", ".join(json.dumps(one) for one in types)
     return ModelError(
         f"models.{name} of {origin} is no set of trees and loading it builds objects of types that are not "
-        f"trusted: if you trust where the file comes from, load it with trust=({listed},)."
+        f"trusted: if you trust where the file comes from, load it with trust=({listed},), or --trust NAME."
     )

@@ -16,6 +16,7 @@ from mlstrat.models.scores import Interval, Reliability
 from mlstrat.reports.baselines import Baseline, fair_baselines
 from mlstrat.reports.story import Story
 from mlstrat.reports.verdict import StoryNumbers, verdict
+from mlstrat.signals.decide import conformal_of
 
 RELIABILITY_BINS = 10
 
@@ -134,12 +135,27 @@ def as_json(numbers: Numbers, story: Story) -> dict[str, Any]:
         "funnel": dict(story.funnel.steps()),
         "strict": asdict(story.strict),
         "stopper": story.stopper,
+        "conformal": _conformal(story),
+        "controls": asdict(story.controls) if story.controls else None,
         "sentiment_share": story.sentiment_share,
         "folds": [asdict(row) for row in numbers.folds],
         "exits": [asdict(row) for row in numbers.exits],
         "notes": story.notes,
     }
     return {name: _plain(value) for name, value in content.items()}
+
+
+def _conformal(story: Story) -> dict[str, Any] | None:
+    """Return what the conformal sets came to; None where the run asks for none."""
+    if not story.config.signals.conformal:
+        return None
+    said = conformal_of(story.bars, story.predictions, story.config)
+    return {
+        "asked": story.config.signals.conformal,
+        "coverage": said.coverage,
+        "resolved": said.resolved,
+        "alone": float(np.mean(said.direction[story.predictions.known] != 0)),
+    }
 
 
 def bootstrap_block(n_bars: int, target_periods: int) -> float:

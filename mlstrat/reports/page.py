@@ -78,6 +78,7 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
         "costs": tables.costs(numbers.performance, judged),
         "baselines": tables.baselines(numbers, judged),
         "strict": tables.strict(story),
+        **_controls(story),
         "settings": tables.settings(story.config),
         "manifest": tables.manifest(story.manifest),
         "figure": _drawn(story, numbers),
@@ -85,6 +86,14 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
         "word": wording,
     }
     return str(_environment().from_string(_template()).render(context))
+
+
+def _controls(story: Story) -> dict[str, tables.Table | None]:
+    made = story.controls
+    return {
+        "permuted": tables.permuted(made.permuted) if made and made.permuted else None,
+        "seeds": tables.seeds(made.seeds) if made and made.seeds else None,
+    }
 
 
 def _drawn(story: Story, numbers: Numbers) -> dict[str, list[tuple[str, str]]]:

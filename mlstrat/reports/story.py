@@ -15,6 +15,7 @@ from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
 from mlstrat.execution.types import Decisions, Result
 from mlstrat.predictions import Predictions
+from mlstrat.reports.controls import Controls
 from mlstrat.signals.funnel import Funnel
 
 _PER_BAR_PREDICTIONS = (
@@ -81,6 +82,8 @@ class Story:
         Share of the predicted bars with known sentiment; NaN where the run has no headlines.
     stopper : str
         A sentence for a run without trades: which step stopped it and which value would have passed.
+    controls : Controls, optional
+        Permuted labels and other seeds, where the settings ask for them.
 
     Raises
     ------
@@ -100,6 +103,7 @@ class Story:
     notes: tuple[str, ...] = ()
     sentiment_share: float = float("nan")
     stopper: str = ""
+    controls: Controls | None = None
 
     def __post_init__(self) -> None:
         rows = {

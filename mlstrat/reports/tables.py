@@ -12,6 +12,8 @@ import numpy as np
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.execution.types import REASON_NAMES, SIDE_NAMES, Result
+from mlstrat.models.scores import Interval
+from mlstrat.reports.controls import SeedRow
 from mlstrat.reports.numbers import ExitRow, FoldRow, Forecast, Numbers
 from mlstrat.reports.story import Story
 from mlstrat.reports.wording import NO_VALUE, count, day, minute, number, percent, price
@@ -258,6 +260,36 @@ def strict(story: Story) -> Table:
     return Table(("Step", f"This run ({story.config.kelly.shrink})", "Strict"), rows)
 
 
+def permuted(skill: Interval) -> Table:
+    """Return what models gained that learned permuted labels."""
+    bounds = f"{number(skill.low, 5, signed=True)} to {number(skill.high, 5, signed=True)}"
+    return Table(
+        ("Models that learned", "Log loss gained", "95 % interval of the gain"),
+        [("permuted labels", number(skill.estimate, 5, signed=True), bounds)],
+    )
+
+
+def seeds(rows: Sequence[SeedRow]) -> Table:
+    """Return the run under each seed, and how far the numbers lie apart."""
+    body = [(str(r.seed), r.log_loss, r.skill, r.sharpe, r.total_return, r.trades) for r in rows]
+    columns = np.array([row[1:] for row in body], np.float64)
+    body.append(("Standard deviation", *columns.std(axis=0, ddof=1).tolist()))
+    return Table(
+        ("Seed", "Log loss", "Gain over the base rate", "Sharpe", "Return", "Trades"),
+        [
+            (
+                name,
+                number(loss, 5),
+                number(skill, 5, signed=True),
+                number(sharpe),
+                percent(total, 2, signed=True),
+                number(trades, 0 if float(trades).is_integer() else 1),
+            )
+            for name, loss, skill, sharpe, total, trades in body
+        ],
+    )
+
+
 def settings(config: RunConfig) -> str:
     """Return the settings as TOML, every default included."""
     content = config.model_dump(mode="json")
@@ -293,4 +325,6 @@ def _toml_lines(section: Mapping[str, Any]) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_toml(part) for part in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {_toml(part)}' for key, part in value.items())}}}"
     return json.dumps(value, ensure_ascii=False)

@@ -19,6 +19,7 @@ from mlstrat.execution.rule import bracket, bracket_holds
 from mlstrat.execution.types import Decisions, RiskRules
 from mlstrat.predictions import Predictions, TradeTerms
 from mlstrat.sentiment.align import SentimentSeries, check_mood
+from mlstrat.signals.conformal import Conformal, conformal
 from mlstrat.signals.funnel import BAR, KELLY, PREDICTED, QUALITY, THRESHOLD
 from mlstrat.signals.kelly import STANDARD_ERRORS, kelly_fraction, position_fraction
 from mlstrat.signals.quality import least_quality, quality_score
@@ -181,6 +182,8 @@ def decide(
         mood.confidence,
         rules or signal_rules(config, bars.instrument.tick),
     )
+    if config.signals.conformal:
+        _abstain(table, bars, predictions, config)
     side = table[:, SIDE].astype(np.int8)
     return Decisions(
         symbol=bars.symbol,
@@ -194,6 +197,22 @@ def decide(
         stage=table[:, STAGE].astype(np.int8),
         quality=table[:, GRADE].copy(),
     )
+
+
+def conformal_of(bars: Bars, predictions: Predictions, config: RunConfig) -> Conformal:
+    """Return the conformal sets of a run whose `signals.conformal` is not 0."""
+    coverage, ahead = config.signals.conformal, config.labels.target_periods
+    return conformal(bars.open, predictions.prob_up, coverage, ahead)
+
+
+def _abstain(table: FloatArray, bars: Bars, predictions: Predictions, config: RunConfig) -> None:
+    """Take back every candidate whose direction is not alone in its conformal set."""
+    said = conformal_of(bars, predictions, config)
+    chosen = np.where(predictions.score > 0.5, 1, -1)
+    unsure = (table[:, STAGE] >= THRESHOLD) & (chosen != said.direction)
+    table[unsure, SIDE], table[unsure, FRACTION], table[unsure, STAGE] = 0.0, 0.0, PREDICTED
+    for column in (STOP_PX, TARGET_PX, GRADE):
+        table[unsure, column] = np.nan
 
 
 @njit

@@ -30,6 +30,11 @@ def stopper(funnel: Funnel, predictions: Predictions, decisions: Decisions, conf
         return ""
     if not funnel.predicted:
         return "No bar has an out-of-sample prediction: load more bars, or shorten splits.training_days."
+    if not funnel.above_threshold and config.signals.conformal:
+        return (
+            "No bar passed its entry threshold in a direction that was alone in its conformal set at "
+            f"signals.conformal = {config.signals.conformal:g}: lower it, or set 0."
+        )
     if not funnel.above_threshold:
         return _below_threshold(predictions, config)
     if not funnel.positive_kelly:

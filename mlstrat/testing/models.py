@@ -188,9 +188,10 @@ def _check_range(name: str, estimator: Any, x: FloatArray) -> None:
         return
     _predict(name, estimator, x)  # the shape
     both = np.asarray(estimator.predict_proba(x), np.float64)
-    if not (((both >= 0.0) & (both <= 1.0)).all()):
+    inside = (both >= 0.0) & (both <= 1.0)
+    if not inside.all():
         raise AssertionError(
-            f"{name} gives probabilities outside [0, 1], such as {both.min():.3g} or {both.max():.3g}: clip them."
+            f"{name} gives probabilities outside [0, 1], such as {both[~inside][0]:.3g}: clip them."
         )
     if not (np.abs(both.sum(axis=1) - 1.0).max() <= _SHARE):
         raise AssertionError(f"the probabilities of {name} do not add up to 1: return 1 - p and p.")

@@ -114,8 +114,6 @@ def _check_range(texts: Sequence[str], name: str, values: FloatArray, least: flo
     if len(bad):
         raise AssertionError(
             f"{name} of {texts[bad[0]][:40]!r} is {values[bad[0]]}: give a number in [{least:g}, 1]."
-            if len(bad)
-            else ""
         )
 
 

@@ -116,3 +116,15 @@ def test_the_list_says_how_each_feature_streams(mlstrat, mine):
         "rsi_14": "bit by bit",
         "ta.bollinger_pband(window=20, window_dev=3)": "recomputes its last 20 bars",
     }
+
+
+def test_an_indicator_in_price_is_refused_as_the_run_would(mlstrat, tmp_path):
+    pytest.importorskip("ta", reason="the package ta is not installed")
+    run = tmp_path / "run.toml"
+    run.write_text('[features]\nnames = ["ret_1", "ta.bollinger_mavg", "ta.bollinger_mavg/close"]\n')
+    result = mlstrat("audit", "features", run, "--json")
+    assert result.exit_code == 3
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert not rows["ta.bollinger_mavg"]["passed"]
+    assert "its unit is price: write ta.bollinger_mavg/close" in rows["ta.bollinger_mavg"]["problem"]
+    assert rows["ta.bollinger_mavg/close"]["passed"]

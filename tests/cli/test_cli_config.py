@@ -54,7 +54,7 @@ def test_the_profile_still_works_in_a_fresh_file():
     ("name", "words"),
     [
         ("kelly.multiplier", "a number above 0, at most 1"),
-        ("splits.retrain", '"week" or "month" or "quarter" or "year"'),
+        ("splits.retrain", '"week" or "month" or "quarter" or "year" or a whole number of at least 1'),
         ("signals.threshold", '"auto" or a number of at least 0.5, below 1'),
         ("models.bins", "a whole number from 2 to 63"),
         ("data.start", "a date such as 2021-10-01"),

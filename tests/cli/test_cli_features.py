@@ -52,3 +52,37 @@ def test_build_refuses_an_unknown_feature(mlstrat, tmp_path):
     assert result.exit_code == 2
     assert "the nearest is 'rsi_14'" in result.stderr
     assert not out.exists()
+
+
+def test_build_refuses_a_name_that_is_not_parquet(mlstrat, tmp_path):
+    result = mlstrat("features", "build", "sample:BTCUSDT_1h", "-o", str(tmp_path / "features.csv"))
+    assert result.exit_code == 2
+    assert "give a file that ends in .parquet" in result.stderr
+
+
+def test_build_says_what_it_leaves_out(mlstrat, walk_csv, tmp_path):
+    import pandas as pd
+
+    fx = tmp_path / "EURUSD_1h.csv"
+    pd.read_csv(walk_csv).drop(columns="volume").to_csv(fx, index=False)
+    result = mlstrat("features", "build", str(fx), "--tz", "UTC", "-o", str(tmp_path / "features.parquet"))
+    assert result.exit_code == 0, result.stderr
+    assert "features were left out: they need volume, and the bars have none" in result.stderr
+
+
+def test_the_same_symbol_is_no_context(mlstrat, tmp_path):
+    out = str(tmp_path / "features.parquet")
+    sample = "sample:BTCUSDT_1h"
+    result = mlstrat("features", "build", sample, "-o", out, "--names", "ret_1", "--context", sample)
+    assert result.exit_code == 3
+    assert "the bars of BTCUSDT are given twice" in result.stderr
+
+
+def test_commas_between_brackets_belong_to_a_name():
+    from mlstrat.cli.feature_options import split
+
+    assert split(["ret_1, ta.stoch(window=9, smooth_window=3)/close", "rsi_14"]) == [
+        "ret_1",
+        "ta.stoch(window=9, smooth_window=3)/close",
+        "rsi_14",
+    ]

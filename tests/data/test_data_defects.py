@@ -64,7 +64,7 @@ DEFECTS = {
     "+inf": (put("high", 3, np.inf), "row 3 .* has a high that is not a finite number"),
     "-inf": (put("low", 3, -np.inf), "row 3 .* has a low that is not a finite number"),
     "negative": (put("low", 2, -1.0), "row 2 .* has a low of zero or less.*repair the price or drop the row"),
-    "zero": (put("open", 2, 0.0), "row 2 .* has a open of zero or less"),
+    "zero": (put("open", 2, 0.0), "row 2 .* has an open of zero or less"),
     "high < low": (put("high", 4, 90.0), "row 4 .* has a high below its open or close.*repair the high"),
     "low > close": (put("low", 4, 104.0), "row 4 .* has a low above its open or close.*repair the low"),
     "negative volume": (put("volume", 5, -1.0), "row 5 .* has a negative volume.*repair it or drop the row"),
@@ -230,6 +230,10 @@ FILES = {
     "SHIFTED.csv": (b"time,open,high,low,close\n1,2,3,4,5,6\n1,2,3,4,5,6\n", "is not a readable CSV file"),
     "SEMICOLON.csv": (
         b"time;open;high;low;close\n1;2;3;4;5\n",
+        "are separated by semicolons: save it with commas and points",
+    ),
+    "COMMA.csv": (
+        b"time;open;high;low;close\n1;2,5;3;4;5\n",
         "are separated by semicolons: save it with commas and points",
     ),
     "BROKEN.parquet": (

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numba import njit
 from planted_leaks import PAIRS, array_feature
 
 from mlstrat.data.synthetic import random_walk
@@ -139,6 +140,31 @@ def test_a_memory_without_bound_is_refused():
         refuse_unsound(total)
 
 
+def test_the_warm_up_of_a_step_is_proved_too():
+    short = replace(registered()["ema_50"], warmup=50)
+    verdict = audit(short, n_bars=60)
+    assert verdict.causal
+    assert not verdict.passed
+    # (49 / 51) ** n falls below 1e-9 at n = 519, and 50 doubled four times is 800.
+    assert verdict.warmup_needed == 800
+    with pytest.raises(DataError, match=r"ema_50 recomputed from its last 50 bars.*: declare warmup=800"):
+        refuse_unsound(short)
+
+
+def test_a_step_without_bound_is_refused():
+    @njit
+    def total(state, bar, params):
+        state[0] += bar[4]
+        return state[0]
+
+    f = replace(
+        registered()["ret_1"], name="step_total", step=total, state_size=1, local=1, lookback=1, warmup=1
+    )
+    assert audit(f, n_bars=60).warmup_needed is None
+    with pytest.raises(DataError, match=r"step_total recomputed .* its memory has no bound"):
+        refuse_unsound(f)
+
+
 def test_a_missing_value_is_a_problem_and_one_at_rest_a_note():
     late = audit(replace(honest("z_score"), lookback=10), n_bars=60)
     assert late.problem == f"on {SMOOTH}: no finite value before bar 49: declare lookback=50."
@@ -191,3 +217,21 @@ def test_values_before_the_lookback_are_those_a_run_sees():
     f = replace(BY_NAME["back_fill"].leak, lookback=20, warmup=20)
     assert np.isnan(values_of(f, smooth(60))[:19]).all()
     assert audits.audit(f, n_bars=60).causal
+
+
+def test_a_leak_on_rare_bars_only_is_found():
+    def rare(frame):
+        change = frame.close.pct_change().fillna(0.0)
+        return np.where(change > 0.05, change.shift(-1).fillna(0.0), change)
+
+    def twin(frame):
+        change = frame.close.pct_change().fillna(0.0)
+        return np.where(change > 0.05, change.shift(1).fillna(0.0), change)
+
+    leak = array_feature("rare_leak", rare, lookback=1, warmup=3)
+    found = audit(leak, n_bars=SHORT).leak
+    assert found.series == "bars with jumps"
+    assert found.saw == found.bar + 1
+    with pytest.raises(FeatureLeakError, match="feature rare_leak sees the future: on bars with jumps"):
+        refuse_unsound(leak)
+    assert audit(array_feature("rare_twin", twin, lookback=1, warmup=3), n_bars=SHORT).passed

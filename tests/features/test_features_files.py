@@ -134,17 +134,79 @@ def test_what_cannot_be_read_or_is_too_short_is_refused(frame, tmp_path):
     source = csv_with_names(frame[:150], tmp_path)
     with pytest.raises(NotEnoughBarsError, match="feature sma_200 needs 200 bars but got 150"):
         write(BarFile(str(source), 100), tmp_path / "out.parquet", ("sma_200",))
-    with pytest.raises(DataError, match=r"cannot be read as CSV .*: give a CSV or Parquet file"):
+    with pytest.raises(DataError, match=r"cannot be read \(No such file.*: give the path of a CSV"):
         list(BarFile(str(tmp_path / "absent_1h.csv"), 100).pieces())
     (tmp_path / "BAD_1h.parquet").write_bytes(b"no parquet")
-    with pytest.raises(DataError, match=r"cannot be read as Parquet .*: give a whole .parquet file"):
+    with pytest.raises(DataError, match=r"is not a readable Parquet file .*: export it again"):
         list(BarFile(str(tmp_path / "BAD_1h.parquet"), 100).pieces())
     frame.to_csv(tmp_path / "some bars.csv")
-    with pytest.raises(DataError, match=r"the symbol of .* is not known: pass --symbol"):
+    with pytest.raises(DataError, match=r"the symbol of some bars.csv is not known: pass symbol"):
         list(BarFile(str(tmp_path / "some bars.csv"), 100).pieces())
     frame[:0].to_csv(tmp_path / "EMPTY_1h.csv")
     with pytest.raises(DataError, match="has no bars: check the file"):
         list(BarFile(str(tmp_path / "EMPTY_1h.csv"), 100).pieces())
+
+
+def spiked(frame):
+    frame.iloc[299, :4] *= 10.0
+    return frame
+
+
+def lulled(frame):
+    frame.iloc[:, :4] = 5.0
+    return frame
+
+
+def of_two_units(frame):
+    stamps = frame.index.as_unit("s").astype("int64")
+    return frame.set_axis(np.where(np.arange(len(frame)) < 300, stamps, 1000 * stamps), axis=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (spiked, r"row 299 of WALK .* leaves the closes before and after it by a factor of 5"),
+        (lulled, r"every close of WALK is the same \(5\)"),
+        (of_two_units, r"row 300 of WALK_1h.csv .* has a time in epoch ms where row 0 has s"),
+    ],
+)
+@pytest.mark.parametrize("rows", [100, 300, N])
+def test_what_no_market_does_is_refused_wherever_pieces_end(frame, tmp_path, change, message, rows):
+    change(frame.copy()).rename_axis("time").reset_index().to_csv(tmp_path / "WALK_1h.csv", index=False)
+    with pytest.raises(DataError, match=message):
+        read_bars(tmp_path / "WALK_1h.csv")
+    with pytest.raises(DataError, match=message):
+        list(BarFile(str(tmp_path / "WALK_1h.csv"), rows).pieces())
+
+
+def test_a_lull_as_long_as_a_piece_is_no_defect(frame, tmp_path):
+    still = frame.copy()
+    still.iloc[:300, :4] = float(still.close.iloc[300])
+    source = csv_with_names(still, tmp_path)
+    assert sum(len(bars) for bars in BarFile(str(source), 100).pieces()) == len(read_bars(source)) == N
+
+
+def test_a_table_of_yfinance_is_read_in_pieces(frame, tmp_path):
+    columns = pd.MultiIndex.from_product([[name.capitalize() for name in frame.columns], ["WALK"]])
+    named = frame.set_axis(columns.set_names(["Price", "Ticker"]), axis=1)
+    named.rename_axis("Date").to_csv(tmp_path / "WALK_1h.csv")
+    pieces = list(BarFile(str(tmp_path / "WALK_1h.csv"), 400).pieces())
+    assert [len(bars) for bars in pieces] == [400, 400, 100]
+    whole = read_bars(tmp_path / "WALK_1h.csv")
+    np.testing.assert_array_equal(np.concatenate([bars.matrix for bars in pieces]), whole.matrix)
+
+
+def test_what_is_left_out_is_said(frame, tmp_path):
+    source = csv_with_names(frame.assign(volume=0.0), tmp_path)
+    now = frame.index[-1].to_pydatetime()
+    made = write(BarFile(str(source), 299, now=now), tmp_path / "out.parquet")
+    missing = set(build(read_bars(csv_with_names(frame, tmp_path))).names) - set(made.names)
+    last = f"{frame.index[-1]:%Y-%m-%dT%H:%M}"
+    assert made.notes == (
+        f"The last bar ({last} UTC) had not closed when it was read and was dropped.",
+        f"{len(missing)} features were left out: they need volume, and the bars have none.",
+    )
+    assert write(BarFile(str(source), 300), tmp_path / "out.parquet", ("ret_1",)).notes == ()
 
 
 def test_an_interrupted_write_leaves_the_old_file(frame, tmp_path, monkeypatch):

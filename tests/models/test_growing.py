@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from mlstrat.models.growing import Growth, grow, grow_boosted, grow_forest, next_random
+from mlstrat.models.growing import Growth, grow, next_random
+from mlstrat.models.many_trees import grow_boosted, grow_forest
 from mlstrat.models.trees import LEAF, predict_trees
 
 ALL = Growth(n_bins=16, max_depth=6, max_leaves=64, min_leaf=5.0, l2=0.0, n_try=4)

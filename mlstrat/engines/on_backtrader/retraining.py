@@ -18,6 +18,7 @@ from mlstrat.features.runner import Runner, seconds_of
 from mlstrat.online import OnlineWalkForward
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.signals.conformal import AdaptiveConformal
 from mlstrat.signals.decide import FRACTION, SIDE, STOP_PX, TARGET_PX, decide_row, signal_rules
 from mlstrat.walkforward import schedule_for
 
@@ -59,6 +60,8 @@ class RetrainingAdvisor:
         )
         self._rules = signal_rules(config, bars.instrument.tick)
         self._mood, self._max_bars = mood, config.stops.max_bars
+        coverage = config.signals.conformal
+        self._conformal = AdaptiveConformal(coverage, config.labels.target_periods) if coverage else None
 
     @property
     def predictions(self) -> Predictions:
@@ -68,15 +71,20 @@ class RetrainingAdvisor:
     def advise(self, bar_index: int, row: FloatArray) -> Advice:
         """Take the bar that closes, refit where a new window begins, and return its candidate."""
         forecast, atr_px = self._online.update(row)
+        alone = self._direction_alone(float(row[0]), math.nan if forecast is None else forecast.prob_up)
         if forecast is None:
             return NO_TRADE
         out = np.empty(6)
         mood = float(self._mood.score[bar_index]), float(self._mood.confidence[bar_index])
         decide_row(forecast, *mood, float(row[3]), atr_px, self._rules, out)
-        if out[SIDE] == 0.0:
+        if out[SIDE] == 0.0 or alone not in (None, int(out[SIDE])):
             return NO_TRADE
         stop, target = float(out[STOP_PX]), float(out[TARGET_PX])
         return Advice(int(out[SIDE]), float(out[FRACTION]), math.nan, stop, target, self._max_bars)
+
+    def _direction_alone(self, open_px: float, prob_up: float) -> int | None:
+        """Return the direction alone in the conformal set; None where no set is asked for."""
+        return None if self._conformal is None else self._conformal.step(open_px, prob_up)
 
 
 def retraining_advisor(
