@@ -5,28 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlstrat import foldcache
 from mlstrat.arrays import FloatArray
+from mlstrat.beside import cache_beside, trials_beside
 from mlstrat.config import RunConfig
 from mlstrat.controls import controls_of
 from mlstrat.data import quality
 from mlstrat.data.bars import Bars
-from mlstrat.errors import RunFolderError
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Result
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
-from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
-from mlstrat.ledger import FILE as TRIALS
-from mlstrat.ledger import Ledger, Trial
 from mlstrat.pipeline import (
     Run,
     Watcher,
@@ -138,38 +132,14 @@ def backtest(
         if state_of(folder, inputs, resume) == "complete":  # another process was quicker
             return _finished(folder, reused=True)
         manifest = begin(folder, inputs)
-        record = _trials_beside(folder, inputs, config.name, watcher)
+        record = trials_beside(folder, inputs, config.name, watcher)
         store = FoldStore(folder / FOLDS, inputs.key, config.models.trusted, record)
-        cache = _cache_beside(folder, watcher) if use_cache else None
+        cache = cache_beside(folder, watcher) if use_cache else None
         made = run_panel(panel, config, engine=engine, store=store, watcher=watcher, cache=cache, fits=fits)
         controls = controls_of(made, watcher, cache, fits)
         watcher.stage("writing the report")
         _write(folder, made, manifest, inputs, controls)
     return _finished(folder, reused=False)
-
-
-def _cache_beside(folder: Path, watcher: Watcher) -> FoldCache | None:
-    place = folder.absolute().parent / foldcache.FOLDER
-    try:
-        make_folder(place)
-    except RunFolderError as error:
-        watcher.note(f"fitted models are not kept for other runs: {error}")
-        return None
-    return FoldCache(place)
-
-
-def _trials_beside(
-    folder: Path, inputs: Inputs, name: str, watcher: Watcher
-) -> Callable[[Sequence[Trial]], None] | None:
-    """Count this run in the ledger that lies beside its folder, and return what counts the trials to come."""
-    ledger = Ledger(folder.absolute().parent / TRIALS)
-    content = {"name": name, "config_sha256": inputs.config_sha256, "engine": inputs.engine}
-    try:
-        ledger.append(inputs.data_sha256, "run", inputs.key, content)
-    except RunFolderError as error:
-        watcher.note(f"the trials of this run are not counted: {error}")
-        return None
-    return partial(ledger.extend, inputs.data_sha256)
 
 
 def _write(
@@ -246,6 +216,11 @@ def data_notes(bars: Bars, config: RunConfig) -> tuple[str, ...]:
 def _notes(made: Run) -> tuple[str, ...]:
     bars = made.panel.bars
     notes = [*data_notes(bars, made.config), *made.panel.mood.notes, _costs(made)]
+    if made.config.tune.trials:
+        notes.append(
+            f"The sizes of each window's models were chosen by {made.config.tune.trials} trials on its own "
+            "training rows; tuning.json in the window's folder lists them."
+        )
     if made.config.signals.conformal:
         notes.append(_conformal(made))
     if not bars.has_volume and not made.config.features.names:

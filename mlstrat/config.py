@@ -101,7 +101,7 @@ class SplitsConfig(_Section):
 
 
 class ModelsConfig(_Section):
-    """Sizes of the three models; a profile fills what is not given. Any other table is a model of your own."""
+    """Sizes of the three models; a profile fills what is not given. Other tables are models of your own."""
 
     # Any other table, `[models.NAME]`, is a model of the user's own.
     model_config = ConfigDict(extra="allow")

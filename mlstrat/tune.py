@@ -89,7 +89,12 @@ class Tuning:
 
     def ledger_rows(self, cut: str) -> list[Trial]:
         """Return the trials as the ledger keeps them; `cut` is when the window's models were fitted."""
-        return [Trial("tune", trial.key, {"cut": cut, **trial.content()}) for trial in self.trials]
+        rows = []
+        for trial in self.trials:
+            told = trial.content()
+            content = {"cut": cut, "params": told["params"], "state": told["state"], "log_loss": told["loss"]}
+            rows.append(Trial("tune", trial.key, content))
+        return rows
 
 
 def tuning_of(content: Mapping[str, Any]) -> Tuning:

@@ -21,6 +21,18 @@ TINY = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_features_left_behind():
+    """Take out of the registry what a module's plugins put into it."""
+    from mlstrat.features.lookup import registered
+
+    before = set(registered())
+    yield
+    known = registered()
+    for name in set(known) - before:
+        del known[name]
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> RunConfig:
     """A run that fits a window in a fraction of a second."""

@@ -12,7 +12,7 @@ from mlstrat.controls import controls_of, permuted_panel, permuted_skill, seed_r
 from mlstrat.execution.types import OPEN
 from mlstrat.models.scores import log_loss
 from mlstrat.pipeline import run_panel
-from mlstrat.reports import tables
+from mlstrat.reports import control_tables
 from mlstrat.reports.controls import SeedRow
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_done_unasked(tiny_run):
 
 def test_the_spread_is_the_sample_standard_deviation():
     rows = [SeedRow(7, 0.69, 0.01, 1.0, 0.1, 10), SeedRow(8, 0.71, -0.01, 3.0, 0.3, 13)]
-    last = tables.seeds(rows).rows[-1]
+    last = control_tables.seeds(rows).rows[-1]
     assert last[0] == "Standard deviation"
     assert (last[1], last[3], last[5]) == ("0.01414", "1.41", "2.1")
 

@@ -280,7 +280,8 @@ def test_retraining_inside_backtrader_sees_the_same_features(plugin, walk, tiny_
 
 def test_the_example_of_the_page_runs(plugin):
     page = (Path(__file__).parents[1] / "docs" / "features.md").read_text(encoding="utf-8")
-    code = page.split("```python\n")[1].split("```")[0]
+    blocks = [part.split("```")[0] for part in page.split("```python\n")[1:]]
+    code = next(block for block in blocks if "@mlstrat.feature" in block)
     load_plugins([str(plugin(code))])
     own = [name for name, f in registered().items() if f.origin.endswith("own.py")]
     assert len(own) == 3

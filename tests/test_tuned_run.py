@@ -54,11 +54,11 @@ def test_each_window_says_what_was_tried_and_the_ledger_counts_it(finished):
     data_sha256, *_ = digests(finished)
     ledger = Ledger(finished.parent / "trials.sqlite")
     assert ledger.count(data_sha256, "run") == 1
-    told = {
-        trial.key: trial.content["params"] for trial in ledger.trials(data_sha256) if trial.kind == "tune"
-    }
+    trials = [trial for trial in ledger.trials(data_sha256) if trial.kind == "tune"]
+    told = {trial.key: trial.content["params"] for trial in trials}
     assert told == {trial["key"]: trial["params"] for window in tuned for trial in window["trials"]}
     assert len(told) == TRIALS * len(tuned)
+    assert all(trial.content["log_loss"] > 0 for trial in trials if trial.content["state"] == "complete")
     runs = [trial for trial in ledger.trials(data_sha256) if trial.kind == "run"]
     assert runs[0].content["name"] == "run"
 

@@ -38,7 +38,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "splits.calibration_share": "Last part of each training window, used to calibrate probabilities.",
         "models.profile": "Sizes of what is not given: full, or small enough for one Pine script.",
         "models.bins": "Bins into which the trees see each feature.",
-        "models.device": "Where the LSTM is trained; auto = a CUDA GPU if there is one, then not bit for bit.",
+        "models.device": "Where the LSTM is trained; auto = a GPU if there is one, not bit for bit.",
         "models.half_life_days": "A label counts half as much as one so many days later; 0 = all ages alike.",
         "models.rf_n_estimators": "Trees of the random forest (direction).",
         "models.rf_max_depth": "Depth of a tree of the forest.",

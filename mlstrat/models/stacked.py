@@ -1,4 +1,4 @@
-"""The whole ensemble as one scikit-learn classifier, thin over `fit_ensemble`."""
+"""The whole ensemble as one scikit-learn classifier, thin over `fit_with_guests`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from mlstrat.models.contract import (
     checked_returns,
     seed_of,
 )
-from mlstrat.models.ensemble import MAGNITUDE, PROB_UP, predict_block, start_state
-from mlstrat.models.fitting import MIN_ROWS, Sample, fit_ensemble
+from mlstrat.models.ensemble import MAGNITUDE, PROB_UP, start_state
+from mlstrat.models.fitting import MIN_ROWS, Sample, fit_with_guests
+from mlstrat.models.guests import predict_with
 
 _USUAL = ModelsConfig()
 
 
 class EnsembleClassifier(BinaryClassifier):
-    """Forest, booster and LSTM, stacked and calibrated (`mlstrat.models.fitting.fit_ensemble`).
+    """Forest, booster and LSTM, stacked and calibrated (`mlstrat.models.fitting.fit_with_guests`).
 
     Rows are consecutive in time, in `fit` and in prediction: never shuffle them. Prediction starts the
     LSTM's state at zero at its first row. For rows that follow the training rows, predict both together and
@@ -33,7 +34,7 @@ class EnsembleClassifier(BinaryClassifier):
     Parameters
     ----------
     sizes : ModelsConfig, optional
-        Sizes of the models; None = profile `full`.
+        Sizes of the models, and models of your own; None = profile `full`.
     calibration_share : float
         Share of the rows, the last ones, on which the stack is fitted; in (0, 1).
     min_rows : int
@@ -47,6 +48,8 @@ class EnsembleClassifier(BinaryClassifier):
         Classes; the second one is up.
     ensemble_ : EnsembleArrays
         Everything that predicts, as arrays.
+    guests_ : tuple of Guest
+        Own models that are no trees.
     inner_ : Inner
         Out-of-sample predictions on the tail, by the models fitted before it.
     """
@@ -102,7 +105,7 @@ class EnsembleClassifier(BinaryClassifier):
         drawn = np.random.SeedSequence(seed_of(self.random_state)).generate_state(3) >> 1
         seeds = int(drawn[0]), int(drawn[1]), int(drawn[2])
         with threadpool_limits(1):
-            self.ensemble_, self.inner_ = fit_ensemble(
+            self.ensemble_, self.inner_, self.guests_ = fit_with_guests(
                 sample, self.sizes or _USUAL, self.calibration_share, seeds, self.min_rows
             )
         return self
@@ -116,7 +119,7 @@ class EnsembleClassifier(BinaryClassifier):
 
     def _block(self, X: ArrayLike) -> FloatArray:
         x = self._rows(X)
-        return predict_block(x, start_state(self.ensemble_.models), self.ensemble_)
+        return predict_with(x, start_state(self.ensemble_.models), self.ensemble_, self.guests_)
 
     def _check_settings(self, resolved_after: object) -> None:
         sizes: object = self.sizes

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlstrat.errors import MissingExtraError
 from mlstrat.files import write_bytes, write_json
-from mlstrat.reports import figures, tables, tearsheet, wording
+from mlstrat.reports import control_tables, figures, tables, tearsheet, wording
 from mlstrat.reports.numbers import Numbers, as_json, measure
 from mlstrat.reports.story import Story
 
@@ -91,8 +91,8 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
 def _controls(story: Story) -> dict[str, tables.Table | None]:
     made = story.controls
     return {
-        "permuted": tables.permuted(made.permuted) if made and made.permuted else None,
-        "seeds": tables.seeds(made.seeds) if made and made.seeds else None,
+        "permuted": control_tables.permuted(made.permuted) if made and made.permuted else None,
+        "seeds": control_tables.seeds(made.seeds) if made and made.seeds else None,
     }
 
 

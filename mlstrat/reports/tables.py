@@ -12,8 +12,6 @@ import numpy as np
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.execution.types import REASON_NAMES, SIDE_NAMES, Result
-from mlstrat.models.scores import Interval
-from mlstrat.reports.controls import SeedRow
 from mlstrat.reports.numbers import ExitRow, FoldRow, Forecast, Numbers
 from mlstrat.reports.story import Story
 from mlstrat.reports.wording import NO_VALUE, count, day, minute, number, percent, price
@@ -258,36 +256,6 @@ def strict(story: Story) -> Table:
     own, other = story.funnel.steps(), story.strict.funnel.steps()
     rows = [(name, count(mine), count(theirs)) for (name, mine), (_, theirs) in zip(own, other, strict=True)]
     return Table(("Step", f"This run ({story.config.kelly.shrink})", "Strict"), rows)
-
-
-def permuted(skill: Interval) -> Table:
-    """Return what models gained that learned permuted labels."""
-    bounds = f"{number(skill.low, 5, signed=True)} to {number(skill.high, 5, signed=True)}"
-    return Table(
-        ("Models that learned", "Log loss gained", "95 % interval of the gain"),
-        [("permuted labels", number(skill.estimate, 5, signed=True), bounds)],
-    )
-
-
-def seeds(rows: Sequence[SeedRow]) -> Table:
-    """Return the run under each seed, and how far the numbers lie apart."""
-    body = [(str(r.seed), r.log_loss, r.skill, r.sharpe, r.total_return, r.trades) for r in rows]
-    columns = np.array([row[1:] for row in body], np.float64)
-    body.append(("Standard deviation", *columns.std(axis=0, ddof=1).tolist()))
-    return Table(
-        ("Seed", "Log loss", "Gain over the base rate", "Sharpe", "Return", "Trades"),
-        [
-            (
-                name,
-                number(loss, 5),
-                number(skill, 5, signed=True),
-                number(sharpe),
-                percent(total, 2, signed=True),
-                number(trades, 0 if float(trades).is_integer() else 1),
-            )
-            for name, loss, skill, sharpe, total, trades in body
-        ],
-    )
 
 
 def settings(config: RunConfig) -> str:

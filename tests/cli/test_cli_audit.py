@@ -58,7 +58,7 @@ def test_a_leak_ends_with_code_3_and_is_named(mlstrat, mine):
     gap, peek = json.loads(result.stdout)
     assert (gap["name"], gap["passed"], gap["causal"], gap["leak"]) == ("cli_gap", True, True, None)
     assert (gap["lookback"], gap["lookback_found"], gap["warmup"]) == (6, 6, 6)
-    assert gap["n_bars"] == 1200
+    assert gap["n_bars"] == 1600
     assert gap["seconds"] > 0
     assert (peek["passed"], peek["causal"]) == (False, False)
     assert (peek["leak"]["bar"], peek["leak"]["saw"]) == (0, 1)
@@ -79,7 +79,7 @@ def test_what_cannot_stream_ends_with_code_3(mlstrat, mine):
 def test_own_bars_are_tried_too(mlstrat, mine, walk_csv):
     result = mlstrat("audit", "features", mine(MINE), "--json", "--bars", walk_csv, "--tz", "UTC")
     assert result.exit_code == 0
-    assert json.loads(result.stdout)[0]["n_bars"] == 1600
+    assert json.loads(result.stdout)[0]["n_bars"] == 2000
 
 
 def test_of_a_run_file_its_plugins_and_indicators_of_ta_are_tried(mlstrat, mine, tmp_path):

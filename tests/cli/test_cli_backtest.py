@@ -76,6 +76,22 @@ def test_an_interrupted_run_says_how_to_go_on(mlstrat, tiny, monkeypatch):
     assert "run the same command again" in result.stderr
 
 
+def test_controls_are_a_setting_that_set_may_overrule(mlstrat, tiny, monkeypatch):
+    from mlstrat import backtest as backtesting
+
+    asked = []
+
+    def told(config: object, *args: object, **kwargs: object) -> None:
+        asked.append(config.report.controls)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backtesting, "backtest", told)
+    mlstrat("backtest", tiny)
+    mlstrat("backtest", tiny, "--controls")
+    mlstrat("backtest", tiny, "--controls", "--set", "report.controls=false")
+    assert asked == [False, True, False]
+
+
 def test_a_bug_keeps_its_traceback(mlstrat, tiny, monkeypatch):
     from mlstrat import backtest as backtesting
 

@@ -1,14 +1,13 @@
 """A user's own models: what is turned into arrays predicts as its library does, and the rest row by row."""
 
+import hashlib
 import json
 import subprocess
 import sys
-from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import TINY
 from test_ensemble import SIZES, sample_of
 
 from mlstrat.capsule import dumps, load, loads
@@ -34,9 +33,12 @@ from mlstrat.models.ensemble import (
 from mlstrat.models.fitting import fit_ensemble, fit_with_guests
 from mlstrat.models.guests import predict_with, scaled
 from mlstrat.models.prune import compact
+from mlstrat.models.stacked import EnsembleClassifier
 from mlstrat.models.voters import GIVEN
+from mlstrat.online import OnlineWalkForward
 from mlstrat.pipeline import require, run
 from mlstrat.sentiment.align import neutral
+from mlstrat.walkforward import schedule_for
 from mlstrat.window import fit_models, fit_window, forecast_block
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -318,11 +320,15 @@ OWN = {
 }
 
 
-@pytest.fixture(scope="module")
-def own_config():
-    content = deepcopy(TINY)
-    content["models"] |= OWN
+def naming(config, **own):
+    content = config.model_dump(mode="json")
+    content["models"] |= own
     return parse_config(content)
+
+
+@pytest.fixture(scope="module")
+def own_config(tiny_config):
+    return naming(tiny_config, **OWN)
 
 
 @pytest.fixture(scope="module")
@@ -366,11 +372,9 @@ def test_the_capsule_says_that_it_is_not_portable_and_holds_the_same_bytes_again
     assert set(said["about"]["versions"]) >= {"sklearn.linear_model", "lightgbm"}
 
 
-def test_trees_are_portable(walk, tmp_path):
-    content = deepcopy(TINY)
-    content["models"]["mine"] = {"class": "lightgbm.LGBMClassifier", "params": {"n_estimators": 5}}
-    content["splits"]["max_windows"] = 1
-    run(parse_config(content), bars=walk, mood=neutral(walk), store=FoldStore(tmp_path, "key"))
+def test_trees_are_portable(walk, tmp_path, tiny_config):
+    config = naming(tiny_config, mine={"class": "lightgbm.LGBMClassifier", "params": {"n_estimators": 5}})
+    run(config, bars=walk, mood=neutral(walk), store=FoldStore(tmp_path, "key"))
     made = load(next(tmp_path.glob("*/model.capsule")))
     assert made.portable
     assert (made.ensemble.models.voters.kind != GIVEN).all()
@@ -401,10 +405,35 @@ def test_a_changed_guest_is_refused(stored, own_config):
         loads(dumps(replace(made, guests=made.guests[:1])), trust=own_config.models.trusted)
 
 
-def test_types_that_nobody_named_are_not_stored(walk, tmp_path):
-    content = deepcopy(TINY)
-    content["models"]["near"] = {"class": "sklearn.neighbors.KNeighborsRegressor"}
-    config = parse_config(content)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda said: said.update(portable=True), "the guests are not those that it says"),
+        (lambda said: said["guests"][0].update(n_bytes=10**8), "have an impossible length"),
+        (lambda said: said["guests"][0].update(sha256="0" * 64), "is not that of its manifest"),
+        (lambda said: said["guests"][0].update(name="other"), "a guest is none of the own models"),
+        (lambda said: said["guests"][0].update(place=9), "are not those of its arrays"),
+        (lambda said: said["guests"].pop(), "the arrays of .* are not those|are not those of its arrays"),
+        (
+            lambda said: said["about"]["config"]["models"]["linear"].update({"class": RIDGE}),
+            "not of class|types",
+        ),
+    ],
+)
+def test_a_forged_manifest_of_guests_is_refused(change, words, stored, own_config):
+    content = (stored[0] / "000" / "model.capsule").read_bytes()
+    length = int.from_bytes(content[40:48], "little")
+    said = json.loads(content[48 : 48 + length])
+    change(said)
+    text = json.dumps(said).encode()
+    body = len(text).to_bytes(8, "little") + text + content[48 + length :]
+    forged = content[:8] + hashlib.sha256(body).digest() + body
+    with pytest.raises(ModelError, match=words):
+        loads(forged, trust=own_config.models.trusted)
+
+
+def test_types_that_nobody_named_are_not_stored(walk, tmp_path, tiny_config):
+    config = naming(tiny_config, near={"class": "sklearn.neighbors.KNeighborsRegressor"})
     with pytest.raises(ModelError, match=r'trust = \["sklearn\.metrics\..*KDTree"\] below \[models\.near\]'):
         run(config, bars=walk, mood=neutral(walk), store=FoldStore(tmp_path, "key"))
 
@@ -419,8 +448,6 @@ def test_windows_with_guests_are_not_shared_between_runs(stored, own_config, tmp
 
 
 def _first_fold(panel, config):
-    from mlstrat.walkforward import schedule_for
-
     schedule = schedule_for(panel.bars, panel.features.ready, config)
     return schedule.fold(0, panel.bars.close_time, panel.labels.resolved_at, panel.features.ready)
 
@@ -441,8 +468,32 @@ def test_bars_after_the_cut_change_nothing(stored, walk, own_config):
         np.testing.assert_array_equal(one.estimator.coef_, two.estimator.coef_)
 
 
-def test_the_lstm_replaced_needs_no_torch(own_config, monkeypatch):
+def test_bar_by_bar_gives_the_bits_of_the_batch(stored, walk, own_config):
+    said, panel = stored[1].predictions, stored[1].panel
+    schedule = schedule_for(walk, panel.features.ready, own_config)
+    names, lookback = panel.features.names, panel.features.lookback
+    online = OnlineWalkForward(
+        names, lookback, schedule, own_config, walk.timeframe, walk.instrument, neutral(walk)
+    )
+    for row in walk.matrix[:2600]:
+        online.update(row)
+    live = online.predictions()
+    assert live.vote_names == said.vote_names
+    for name in ("votes", "prob_up", "magnitude", "score", "win_prob"):
+        assert getattr(live, name).tobytes() == getattr(said, name)[:2600].tobytes()
+
+
+def test_the_estimator_takes_own_models_too():
+    sample = sample_of(0.5, n=1500)
+    made = EnsembleClassifier(sizes(mine={"class": LOGIT})).fit(sample.x, sample.up)
+    prob = made.predict_proba(sample.x)
+    assert len(made.guests_) == 1
+    assert np.isfinite(prob).all()
+    assert ((prob[:, 1] > 0.5) == sample.up).mean() > 0.6
+
+
+def test_the_lstm_replaced_needs_no_torch(own_config, tiny_config, monkeypatch):
     monkeypatch.setattr("mlstrat.pipeline.find_spec", lambda name: None if name == "torch" else True)
     require(own_config, "kernel")
     with pytest.raises(MissingExtraError, match="The LSTM needs the package torch"):
-        require(parse_config(TINY), "kernel")
+        require(tiny_config, "kernel")

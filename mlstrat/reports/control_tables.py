@@ -1,0 +1,42 @@
+"""The tables of the honesty checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlstrat.models.scores import Interval
+from mlstrat.reports.controls import SeedRow
+from mlstrat.reports.tables import Table
+from mlstrat.reports.wording import number, percent
+
+
+def permuted(skill: Interval) -> Table:
+    """Return what models gained that learned permuted labels."""
+    bounds = f"{number(skill.low, 5, signed=True)} to {number(skill.high, 5, signed=True)}"
+    return Table(
+        ("Models that learned", "Log loss gained", "95 % interval of the gain"),
+        [("permuted labels", number(skill.estimate, 5, signed=True), bounds)],
+    )
+
+
+def seeds(rows: Sequence[SeedRow]) -> Table:
+    """Return the run under each seed, and how far the numbers lie apart."""
+    body = [(str(r.seed), r.log_loss, r.skill, r.sharpe, r.total_return, r.trades) for r in rows]
+    columns = np.array([row[1:] for row in body], np.float64)
+    body.append(("Standard deviation", *columns.std(axis=0, ddof=1).tolist()))
+    return Table(
+        ("Seed", "Log loss", "Gain over the base rate", "Sharpe", "Return", "Trades"),
+        [
+            (
+                name,
+                number(loss, 5),
+                number(skill, 5, signed=True),
+                number(sharpe),
+                percent(total, 2, signed=True),
+                number(trades, 0 if float(trades).is_integer() else 1),
+            )
+            for name, loss, skill, sharpe, total, trades in body
+        ],
+    )
