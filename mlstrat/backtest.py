@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ from mlstrat.walkforward import Fits, check_windows, schedule_for
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST_CHOSEN = 12  # features named in the note on selection
 _REPORT = tuple((package, "report", "The report") for package in ("jinja2", "matplotlib", "quantstats"))
 
 
@@ -223,6 +225,8 @@ def _notes(made: Run) -> tuple[str, ...]:
         )
     if made.config.signals.conformal:
         notes.append(_conformal(made))
+    if made.config.features.select:
+        notes.append(_selection(made))
     if not bars.has_volume and not made.config.features.names:
         notes.append("The volume features were left out, because the bars have no volume.")
     if made.result.engine != "kernel":
@@ -230,6 +234,19 @@ def _notes(made: Run) -> tuple[str, ...]:
     if made.result.cancelled:
         notes.append(f"{made.result.cancelled} entries were cancelled: the next open could not be paid.")
     return tuple(notes)
+
+
+def _selection(made: Run) -> str:
+    windows, names = made.predictions.windows, made.panel.features.names
+    if made.config.features.select >= len(names):
+        return f"features.select is {made.config.features.select} and there are {len(names)}: all are used."
+    times = Counter(name for window in windows for name in window.selected)
+    most = ", ".join(f"{name} ({count})" for name, count in times.most_common(_MOST_CHOSEN))
+    kept = sorted({len(window.selected) for window in windows})
+    return (
+        f"Each window chose {' to '.join(map(str, dict.fromkeys((kept[0], kept[-1]))))} of {len(names)} "
+        f"features on its own training rows; most often, of {len(windows)} windows: {most}."
+    )
 
 
 def _conformal(made: Run) -> str:

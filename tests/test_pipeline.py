@@ -309,3 +309,18 @@ def test_relative_paths_of_plugins_and_context_lie_beside_the_run_file(tmp_path)
     config = load_config(file)
     assert config.plugins == (str(tmp_path / "mine.py"),)
     assert config.features.context == (str(tmp_path / "OTHER_1h.csv"), "sample:ETHUSDT_1h")
+
+
+def test_the_report_says_which_features_the_windows_chose(config, tmp_path):
+    folder = tmp_path / "chosen"
+    backtest(changed(config, features={"select": 3}), folder, engine="kernel")
+    page = (folder / "report.html").read_text()
+    said = re.search(
+        r"Each window chose 3 of 7 features on its own training rows; most often, of (\d+) win", page
+    )
+    assert int(said[1]) >= 2
+    backtest(changed(config, features={"select": 7}), tmp_path / "all", engine="kernel")
+    assert (
+        "features.select is 7 and there are 7: all are used."
+        in (tmp_path / "all" / "report.html").read_text()
+    )
