@@ -13,14 +13,13 @@ HEAVY = "pandas numba torch sklearn mlstrat.pipeline mlstrat.config mlstrat.caps
 
 
 @pytest.fixture(scope="module")
-def capsule(tmp_path_factory):
-    from conftest import TINY
+def capsule(tmp_path_factory, tiny_text):
     from typer.testing import CliRunner
 
     from mlstrat.cli.main import app
 
     folder = tmp_path_factory.mktemp("model")
-    (folder / "tiny.toml").write_text(TINY)
+    (folder / "tiny.toml").write_text(tiny_text)
     path = folder / "made" / "model.capsule"
     result = CliRunner().invoke(app, ["train", str(folder / "tiny.toml"), "-o", str(path)])
     assert result.exit_code == 0, result.stderr
