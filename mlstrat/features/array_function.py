@@ -23,11 +23,9 @@ class ArrayColumn:
     ----------
     f : Feature
         With a function.
-    seconds : int
-        Length of a bar.
     """
 
-    def __init__(self, f: Feature, seconds: int) -> None:
+    def __init__(self, f: Feature) -> None:
         self._feature = f
         self._seen = 0
         self._tail = np.empty((0, 6))

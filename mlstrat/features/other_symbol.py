@@ -47,8 +47,7 @@ def strength_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     local=POWERS,
     lookback=lambda n: n,
     unit="population deviations",
-    source="definition: z-score in n bars of the log of close over the other's close (the spread of Gatev, "
-    "Goetzmann and Rouwenhorst 2006, with a ratio of 1); 0 where it does not vary",
+    source="definition: z-score in n bars of close over the other's close; 0 where it does not vary",
     no_pine=_NO_PINE,
     pair=True,
 )

@@ -8,6 +8,7 @@ by a runner of its own, and a row gets what was known of them at its close.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -54,11 +55,11 @@ class Runner:
         self._program = compile_program([features[k] for k in own])
         self._state = self._program.start()
         self._arrays = [
-            (k, ArrayColumn(f, seconds)) for k, f in enumerate(features) if not f.symbol and f.step is None
+            (k, ArrayColumn(f)) for k, f in enumerate(features) if not f.symbol and f.step is None
         ]
         symbols = list(dict.fromkeys(f.symbol for f in features if f.symbol))
         by_symbol = {bars.symbol: bars for bars in others}
-        self._others = [_Other(symbol, features, by_symbol[symbol], seconds) for symbol in symbols]
+        self._others = [_Other(symbol, features, by_symbol[symbol]) for symbol in symbols]
 
     def take(self, rows: FloatArray, closes: FloatArray | None = None, threads: int = 1) -> FloatArray:
         """Take the next bars.
@@ -119,13 +120,13 @@ class Runner:
 class _Other:
     """Everything that has to do with one other symbol."""
 
-    def __init__(self, symbol: str, features: Sequence[Feature], bars: Bars, seconds: int) -> None:
+    def __init__(self, symbol: str, features: Sequence[Feature], bars: Bars) -> None:
         self.symbol = symbol
         self._bar_seconds = bars.timeframe.seconds
         self._rows, self._closes = bars.matrix, seconds_of(bars.close_time)
         self._alone = [k for k, f in enumerate(features) if f.symbol == symbol and not f.pair]
         self._pairs = [k for k, f in enumerate(features) if f.symbol == symbol and f.pair]
-        plain = [_plain(features[k]) for k in self._alone]
+        plain = [replace(features[k], symbol="") for k in self._alone]
         self._runner = Runner(plain, self._bar_seconds)
         self._program: Program = compile_program([features[k] for k in self._pairs])
         self._state = self._program.start()
@@ -166,12 +167,6 @@ class _Other:
         """Append a closed bar."""
         moment = float(row[5]) + self._bar_seconds if close is None else close
         self._rows, self._closes = np.vstack([self._rows, row]), np.append(self._closes, moment)
-
-
-def _plain(f: Feature) -> Feature:
-    from dataclasses import replace
-
-    return replace(f, symbol="")
 
 
 def seconds_of(moments: np.ndarray) -> FloatArray:

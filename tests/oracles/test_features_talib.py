@@ -12,7 +12,7 @@ from mlstrat.features.matrix import build
 
 talib = pytest.importorskip("talib")
 
-SERIES = (1, 2, 3, "BTCUSDT_1h", "ETHUSDT_1h")
+SERIES = (*range(1, 19), "BTCUSDT_1h", "ETHUSDT_1h")
 N = 4000
 
 
@@ -114,6 +114,14 @@ def _matrix(series):
     return build(_bars(series), names=tuple(ORACLES))
 
 
+def _tied(b, bars):
+    """Where two typical prices of the window differ by the rounding of their sums alone: a coin decides."""
+    typical = (b.high + b.low + b.close) / 3
+    step = np.abs(np.diff(typical, prepend=typical[0]))
+    tie = (step > 0) & (step < 1e-12 * typical)
+    return talib.SUM(tie.astype(float), bars) > 0
+
+
 @pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("name", ORACLES)
 def test_feature_equals_talib(name, series):
@@ -122,4 +130,6 @@ def test_feature_equals_talib(name, series):
     actual = _matrix(series).column(name)[burn:]
     expected = ORACLES[name](_bars(series))[burn:]
     size = np.maximum(np.abs(expected), np.mean(np.abs(expected)))
-    assert (np.abs(actual - expected) <= 1e-9 * size).all()
+    sure = ~_tied(_bars(series), 14)[burn:] if name == "mfi_14" else np.ones(len(actual), bool)
+    assert sure.mean() > 0.98
+    assert (np.abs(actual - expected) <= 1e-9 * size)[sure].all()
