@@ -1,6 +1,6 @@
 """One training window: the ensemble against the recipe that a reader of a tutorial would write.
 
-    python benchmarks/models.py [--bars 8760] [--features 100]
+    python benchmarks/models.py [--bars 8760] [--features 100] [--walk "OPTIONS"]
 
 Ours is `fit_ensemble` with profile `full`: bins, forest, booster and LSTM fitted before the purged tail,
 stacked and calibrated there, then fitted again on the whole window. The recipe is, on the same bars and
@@ -11,13 +11,18 @@ thread each, in one process, after a small fit of either that loads libraries an
 Both forecast the quarter of the window's length that follows it, by hourly BTCUSDT bars, 5 bars ahead. Log
 losses are in nats; `base` is the window's share of rises. The intervals are of the paired difference, 95 %,
 by block bootstrap (24 bars). `row_p50_us` is one call of `predict_row` from a finished feature row, in
-microseconds. Ends with one JSON line.
+microseconds. The figures of a whole walk-forward, from benchmarks/walkforward.py with the options given by
+--walk, stand beside these. Ends with one JSON line.
 """
 
 import argparse
 import json
+import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -29,7 +34,8 @@ from mlstrat.data import samples
 from mlstrat.features.matrix import build
 from mlstrat.labels import horizon_labels
 from mlstrat.models.ensemble import PROB_UP, EnsembleArrays, predict_block, predict_row, start_state
-from mlstrat.models.fitting import Sample, fit_ensemble
+from mlstrat.models.fitting import fit_ensemble
+from mlstrat.models.sample import Sample
 from mlstrat.models.scores import base_rate_log_loss, bootstrap_mean, log_loss, log_losses
 from mlstrat.splits import purge
 
@@ -152,13 +158,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--bars", type=int, default=8760)
     parser.add_argument("--features", type=int, default=100)
+    parser.add_argument(
+        "--walk", default="", help="options of benchmarks/walkforward.py, such as '--bars FILE'"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     with threadpool_limits(1):
         measure(*window_of(1200, 5))
         found = measure(*window_of(given.bars, given.features))
     command = f"python benchmarks/models.py --bars {given.bars} --features {given.features}"
-    print(json.dumps({**found, "bars": given.bars, "features": given.features, "command": command}))
+    whole = walk(shlex.split(given.walk))
+    print(json.dumps({**found, "bars": given.bars, "features": given.features, **whole, "command": command}))
+
+
+def walk(options: list[str]) -> dict[str, object]:
+    """Return the figures of a whole walk-forward, from a process of its own."""
+    script = [sys.executable, str(Path(__file__).with_name("walkforward.py"))]
+    done = subprocess.run([*script, *options], check=True, capture_output=True, text=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    names = ("two_worker_speedup", "full_run_s", "full_run_gib", "freqai_seconds_per_window")
+    return {name: told[name] for name in ("windows", *names, "freqai_size_run_s", "lightgbm_window_s")}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Trade for trade: the kernel against Backtrader on real bars, and retraining inside against precomputed.
+"""Trade for trade: the kernel against Backtrader and vectorbt on real bars, and retraining inside Backtrader.
 
     python benchmarks/parity.py [--quick]
 
 Runs the demo's configuration on BTCUSDT and ETHUSDT with the configured stops and with tight ones (0.3 and
-0.4 ATR; without fees, which would leave few trades), counts identical trades (bars, side, units, prices,
-reason), and compares predictions made inside Backtrader with those of the batch, bit for bit. `--quick`
+0.4 ATR; without fees, which would leave few trades), counts identical trades as `mlstrat verify` does, and
+compares predictions made inside Backtrader with those of the batch, bit for bit. `--quick`
 takes the last two windows only. Ends with one JSON line.
 """
 
@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from mlstrat.config import RunConfig, load_config
-from mlstrat.engines import on_backtrader
+from mlstrat.engines import ENGINES, on_backtrader
 from mlstrat.execution.types import Result
+from mlstrat.parity import compare as parity
 from mlstrat.pipeline import Run, run
 from mlstrat.signals.decide import risk_rules
 
@@ -26,13 +27,8 @@ STOPS = {"normal": [], "tight": ["stops.atr=0.3", "stops.target_atr=0.4", "instr
 FORECAST = ("prob_up", "magnitude", "votes", "score", "win_prob", "win_se", "payoff", "threshold", "fold")
 
 
-def identical(ours: Result, theirs: Result) -> tuple[int, int]:
-    """Trades alike in bars, side, units, prices and reason, and trades in the longer list."""
-    n = min(len(ours.trades), len(theirs.trades))
-    alike = np.ones(n, bool)
-    for name in ("entry_bar", "exit_bar", "side", "units", "entry_price", "exit_price", "reason"):
-        alike &= getattr(ours.trades, name)[:n] == getattr(theirs.trades, name)[:n]
-    return int(alike.sum()), max(len(ours.trades), len(theirs.trades))
+def counted(found: parity.Comparison) -> str:
+    return f"{found.identical} of {found.total}"
 
 
 def retrained(made: Run) -> tuple[bool, Result]:
@@ -57,15 +53,19 @@ def compare(symbol: str, stops: str, overrides: list[str]) -> dict[str, object]:
     began = time.perf_counter()
     precomputed = on_backtrader.run(made.panel.bars, made.decisions, made.result.rules)
     seconds = time.perf_counter() - began
+    bars, vectorbt = made.panel.bars, ENGINES["vectorbt"]
+    ours = parity.compare(made.result, precomputed, bars)
+    other = vectorbt.run(bars, made.decisions, made.result.rules) if vectorbt.missing is None else None
     same, inside = retrained(made)
     row = {
         "symbol": symbol,
         "stops": stops,
-        "precomputed": "{} of {}".format(*identical(made.result, precomputed)),
-        "retrained_inside": "{} of {}".format(*identical(made.result, inside)),
+        "precomputed": counted(ours),
+        "retrained_inside": counted(parity.compare(made.result, inside, bars)),
+        "vectorbt": counted(parity.compare(made.result, other, bars)) if other else "not installed",
         "predictions_bit_identical": same,
         "predicted_bars": int(made.predictions.known.sum()),
-        "largest_equity_difference": float(np.abs(made.result.equity - precomputed.equity).max()),
+        "largest_equity_difference": ours.equity,
         "backtrader_s": round(seconds, 2),
     }
     print(row, flush=True)

@@ -50,6 +50,8 @@ from mlstrat.runfolder import (
 from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.decide import conformal_of, decide, risk_rules
 from mlstrat.signals.funnel import funnel_of
+from mlstrat.signals.overlap import overlap_of
+from mlstrat.signals.risk import risk_of_trades
 from mlstrat.signals.stopper import stopper
 from mlstrat.walkforward import Fits, check_windows, schedule_for
 
@@ -83,8 +85,8 @@ def backtest(
     """Run a configuration into a folder, going on where an interrupted run of the same inputs stopped.
 
     The folder receives report.html, quantstats.html, metrics.json, predictions.parquet,
-    decisions.parquet, trades.csv, purged.csv, manifest.json and the fitted windows. Beside it lie the cache
-    of fitted models and the trial ledger, which the runs there share.
+    decisions.parquet, trades.csv, risk.csv, purged.csv, manifest.json and the fitted windows. Beside it lie
+    the cache of fitted models and the trial ledger, which the runs there share.
 
     Parameters
     ----------
@@ -151,6 +153,7 @@ def _write(
     write_bytes(folder / "predictions.parquet", _parquet(predictions))
     write_bytes(folder / "decisions.parquet", _parquet(decisions))
     write_bytes(folder / "trades.csv", trades)
+    write_bytes(folder / "risk.csv", _csv(risk_of_trades(made.result, made.decisions, made.risk)))
     write_bytes(folder / "purged.csv", as_csv(ledger(made.panel, made.schedule, made.config)))
     bars = made.panel.bars
     manifest = {
@@ -174,7 +177,10 @@ def _write(
 
 def trades_csv(made: Run) -> bytes:
     """Return a run's trades as the content of trades.csv."""
-    frame = made.result.trades_frame()
+    return _csv(made.result.trades_frame())
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
     return bytes(frame.to_csv(index=False, date_format="%Y-%m-%d %H:%M:%S%z").encode())
 
 
@@ -195,6 +201,8 @@ def _story(made: Run, manifest: dict[str, Any]) -> Story:
         notes=_notes(made),
         sentiment_share=share,
         stopper=stopper(made.funnel, made.predictions, made.decisions, made.config),
+        risk=made.risk,
+        overlap=overlap_of(made.predictions, mood),
     )
 
 
@@ -202,7 +210,8 @@ def _strict(made: Run) -> Strict:
     kelly = made.config.kelly.model_copy(update={"shrink": "strict"})
     config = made.config.model_copy(update={"kelly": kelly})
     panel, known = made.panel, made.predictions.known
-    decisions = decide(panel.bars, made.predictions, panel.mood, panel.atr_px, config)
+    flags = made.decisions.flags
+    decisions = decide(panel.bars, made.predictions, panel.mood, panel.atr_px, config, flags=flags)
     result = simulate(panel.bars, decisions, risk_rules(config, panel.bars))
     funnel = funnel_of(decisions, result)
     return Strict(funnel.trades, float(np.mean(decisions.side[known] != 0)), funnel)
@@ -223,6 +232,7 @@ def _notes(made: Run) -> tuple[str, ...]:
             f"The sizes of each window's models were chosen by {made.config.tune.trials} trials on its own "
             "training rows; tuning.json in the window's folder lists them."
         )
+    notes.append(_calibration(made))
     if made.config.signals.conformal:
         notes.append(_conformal(made))
     if made.config.features.select:
@@ -246,6 +256,20 @@ def _selection(made: Run) -> str:
     return (
         f"Each window chose {' to '.join(map(str, dict.fromkeys((kept[0], kept[-1]))))} of {len(names)} "
         f"features on its own training rows; most often, of {len(windows)} windows: {most}."
+    )
+
+
+def _calibration(made: Run) -> str:
+    """Say which calibration maps the windows chose."""
+    windows = made.predictions.windows
+    parts = []
+    for place, what in enumerate(("a rise", "a long that wins", "a short that wins")):
+        times = Counter(window.calibration[place] for window in windows)
+        parts.append(f"of {what} " + ", ".join(f"{name} {count}" for name, count in times.most_common()))
+    how = "chosen by" if made.config.models.calibration == "auto" else "set by the run file, not by"
+    return (
+        f"Calibration maps in {len(windows)} windows, {how} the log loss on data that they were not fitted "
+        f"on: for the probability {'; '.join(parts)}."
     )
 
 

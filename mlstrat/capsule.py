@@ -33,6 +33,7 @@ from mlstrat.models.ensemble import EnsembleArrays, ensemble_sha256, to_tensors
 from mlstrat.models.guests import Guest
 from mlstrat.models.soundness import sound_ensemble
 from mlstrat.models.stored import dump_guest, load_guest
+from mlstrat.models.transfer import Start
 from mlstrat.models.voters import GIVEN
 from mlstrat.predictions import Window
 from mlstrat.provenance import code_sha256, own_versions, versions
@@ -100,9 +101,14 @@ def capsule_of(
         data_sha256=bars.sha256,
         code_sha256=code_sha256(),
         versions=versions() | own_versions(config.models.classes),
+        made_from=_said_of(panel.start),
     )
     parts = fitted.odds, fitted.threshold, fitted.window, about, fitted.guests
     return Capsule(fitted.ensemble, state, *parts)
+
+
+def _said_of(start: Start | None) -> str:
+    return f"started from model {start.model_sha256} of {start.symbol}" if start else ""
 
 
 def dumps(capsule: Capsule) -> bytes:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mlstrat.arrays import FloatArray
+from mlstrat.calibration import KINDS, Curve, check_curve, check_variance
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
@@ -19,12 +21,13 @@ from mlstrat.models.stored import GuestRecord
 from mlstrat.predictions import Window
 from mlstrat.signals.odds import Odds
 
-SCHEMA = 1
+SCHEMA = 2
 _KEYS = ("schema", "about", "window", "odds", "threshold", "arrays_sha256", "portable", "guests")
 _TIMES = ("train_from", "cut", "valid_from", "valid_to")
 _COUNTS = ("fold", "n_train", "n_calibration", "purged", "purged_inner")
 _MOMENT = re.compile(r"(19|20|21)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}")  # datetime64[ns] holds these years
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAPS = 3  # of prob_up, and of the win probability of a long and of a short
 _MOST = 10**9  # no count and no lookback comes near
 _SHOWN = 200  # characters of a foreign file that a message quotes
 
@@ -52,7 +55,8 @@ class About:
     versions : dict
         Of Python and the libraries.
     made_from : str
-        How it was made smaller, and the hash of the model it was made from; empty = fitted on bars.
+        How it was made from another model, smaller or starting from it, and the hash of that one; empty =
+        fitted on bars alone.
     """
 
     symbol: str
@@ -98,7 +102,7 @@ def write_manifest(manifest: Manifest) -> bytes:
         "schema": SCHEMA,
         "about": asdict(manifest.about),
         "window": window | {name: str(window[name]) for name in _TIMES},
-        "odds": [odds._asdict() for odds in manifest.odds],
+        "odds": [_as_table(odds) for odds in manifest.odds],
         "threshold": [None if math.isnan(value) else value for value in manifest.threshold],
         "arrays_sha256": manifest.arrays_sha256,
         "portable": not manifest.guests,
@@ -116,8 +120,6 @@ def read_manifest(text: bytes, origin: str) -> Manifest:
         It is not JSON, has another schema, lacks something, or says what cannot be.
     """
     content = _parsed(text, origin)
-    if not {"portable", "guests"} & content.keys():  # from before there were guests
-        content |= {"portable": True, "guests": []}
     try:
         _same_keys(content, _KEYS)
         about = _about(content["about"])
@@ -225,6 +227,9 @@ def _window(given: Any, about: About) -> Window:
     if not 0.0 <= _number(known["base_rate"]) <= 1.0:
         raise ValueError("base_rate is no share")
     _matching(_SHA256, known["model_sha256"])
+    maps = _list(known["calibration"])
+    if len(maps) != _MAPS or not all(name in KINDS for name in maps):
+        raise ValueError("the calibration maps are none that there are")
     selected = _list(known["selected"])
     if not all(name in about.features for name in selected):
         raise ValueError("a selected feature is none of the features")
@@ -251,11 +256,35 @@ def _guests(content: dict[str, Any], about: About) -> tuple[GuestRecord, ...]:
 
 
 def _odds(given: Any, side: float) -> Odds:
-    odds = Odds(**{name: _number(value) for name, value in _table(given).items()})
-    positive = (odds.spread, odds.payoff, odds.base_var, odds.slope_var, odds.win, odds.loss)
-    if odds.side != side or min(positive) <= 0.0 or odds.slope < 0.0:
+    known = _table(given)
+    _same_keys(known, Odds._fields)
+    curve, curve_var = _curve(known["curve"]), _numbers(known["curve_var"])
+    plain = {name: _number(value) for name, value in known.items() if name not in ("curve", "curve_var")}
+    odds = Odds(curve=curve, curve_var=curve_var, **plain)
+    positive = (odds.spread, odds.payoff, odds.base_var, odds.win, odds.loss)
+    if odds.side != side or min(positive) <= 0.0 or odds.drift_var < 0.0:
         raise ValueError("odds have another side, or a number that must be positive and is not")
+    wrong = check_curve(curve) or check_variance(curve, curve_var)
+    if wrong:
+        raise ValueError(f"the curve of odds {wrong}")
     return odds
+
+
+def _curve(given: Any) -> Curve:
+    known = _table(given)
+    _same_keys(known, Curve._fields)
+    weights, knots = _numbers(known["weights"]), _numbers(known["knots"])
+    return Curve(weights, knots, _number(known["shift"]), _number(known["scale"]))
+
+
+def _numbers(given: Any) -> FloatArray:
+    return np.array([_number(value) for value in _list(given)], np.float64)
+
+
+def _as_table(odds: Odds) -> dict[str, Any]:
+    curve = odds.curve
+    told = {"weights": curve.weights.tolist(), "knots": curve.knots.tolist()}
+    return odds._asdict() | {"curve": curve._asdict() | told, "curve_var": odds.curve_var.tolist()}
 
 
 def _threshold(given: Any) -> float:

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from mlstrat.config_confirm import ConditionText
 from mlstrat.config_own import OwnModel, refuse_names
 from mlstrat.config_sentences import sentences
 from mlstrat.config_tune import TuneConfig
@@ -111,7 +112,9 @@ class ModelsConfig(_Section):
     profile: Literal["full", "pine"] = "full"
     bins: Annotated[int, Field(ge=2, le=63)] = 63
     device: Literal["cpu", "auto"] = "cpu"
+    transfer: str = ""
     half_life_days: Annotated[float, Field(ge=0, le=100_000)] = 0.0
+    calibration: Literal["auto", "platt", "beta", "isotonic"] = "auto"
     rf_n_estimators: Annotated[int, Field(ge=1, le=2000)] = 200
     rf_max_depth: Annotated[int, Field(ge=1, le=20)] = 8
     rf_min_samples_leaf: Annotated[int, Field(ge=1)] = 20
@@ -194,6 +197,9 @@ class SignalsConfig(_Section):
     min_confidence: Annotated[float, Field(ge=0, lt=1)] = 0.0
     min_grade: Grade = "F"
     conformal: ShareOrZero = 0.0
+    confirm: ConditionText = ""
+    confirm_long: ConditionText = ""
+    confirm_short: ConditionText = ""
 
 
 class KellyConfig(_Section):
@@ -231,11 +237,20 @@ class BreakersConfig(_Section):
     cooldown_bars: Annotated[int, Field(ge=1)] = 24
 
 
+class RiskConfig(_Section):
+    """Breakers on data: bars at which no entry is made; 0 turns one off."""
+
+    shock_atr: Annotated[float, Field(ge=0)] = 6.0
+    shock_bars: Annotated[int, Field(ge=1)] = 6
+    stale_bars: Annotated[int, Field(ge=0)] = 3
+    novelty: ShareOrZero = 0.15
+
+
 class ReportConfig(_Section):
     """Honesty checks that the report shows beside the run."""
 
     controls: bool = False
-    seeds: Annotated[int, Field(ge=1, le=100)] = 1
+    seeds: Annotated[int, Field(ge=1, le=100)] = 3
 
 
 class RunConfig(_Section):
@@ -258,6 +273,7 @@ class RunConfig(_Section):
     stops: StopsConfig = StopsConfig()
     execution: ExecutionConfig = ExecutionConfig()
     breakers: BreakersConfig = BreakersConfig()
+    risk: RiskConfig = RiskConfig()
     report: ReportConfig = ReportConfig()
 
     @field_validator("name")
@@ -269,9 +285,24 @@ class RunConfig(_Section):
 
     def result_content(self) -> dict[str, Any]:
         """Return the settings that can change a result: not the name, the jobs, nor where files lie."""
-        elsewhere = {"data": {"bars"}, "features": {"context"}, "sentiment": {"source"}}
+        elsewhere = {
+            "data": {"bars"},
+            "features": {"context"},
+            "models": {"transfer"},
+            "sentiment": {"source"},
+        }
         never = {"name": True, "jobs": True, "plugins": True}
         return self.model_dump(mode="json", exclude={**never, **elsewhere})
+
+
+# Keys that are known and refused: what replaces pydantic's "extra inputs are not permitted".
+_REFUSED: Mapping[tuple[int | str, ...], Mapping[str, str]] = {
+    ("stops", "trailing"): {
+        "type": "refused",
+        "msg": "a fixed stop by stops.atr and a time exit by stops.max_bars instead, because a trailing stop "
+        "is not in every engine yet, and trades would not be the same in all of them",
+    }
+}
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> RunConfig:
@@ -309,7 +340,8 @@ def parse_config(content: Mapping[str, Any], origin: str = "the configuration") 
     try:
         return RunConfig.model_validate(_plain(content))
     except ValidationError as error:
-        raise ConfigError("\n".join(sentences(origin, error.errors(), RunConfig))) from None
+        details = [{**detail, **_REFUSED.get(detail["loc"], {})} for detail in error.errors()]
+        raise ConfigError("\n".join(sentences(origin, details, RunConfig))) from None
 
 
 def with_overrides(content: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -346,13 +378,15 @@ def _plain(content: Any) -> Any:
 
 
 def _anchored(config: RunConfig, folder: Path) -> RunConfig:
-    data, features, sentiment = config.data, config.features, config.sentiment
+    data, features, models, sentiment = config.data, config.features, config.models, config.sentiment
     context = tuple(_resolve(text, folder) for text in features.context)
+    transfer = models.transfer and _resolve(models.transfer, folder)
     return config.model_copy(
         update={
             "plugins": tuple(_resolve(text, folder) for text in config.plugins),
             "data": data.model_copy(update={"bars": _resolve(data.bars, folder)}),
             "features": features.model_copy(update={"context": context}),
+            "models": models.model_copy(update={"transfer": transfer}),
             "sentiment": sentiment.model_copy(update={"source": _resolve(sentiment.source, folder)}),
         }
     )

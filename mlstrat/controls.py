@@ -77,12 +77,15 @@ def permuted_skill(panel: Panel, schedule: Schedule, config: RunConfig, fits: Fi
 
 
 def permuted_panel(panel: Panel, fold: Fold, config: RunConfig) -> Panel:
-    """Return the panel with the labels of a window's training rows permuted in blocks."""
+    """Return the panel with the labels of a window's training rows permuted in blocks.
+
+    Its models start from no other: one that was taught true labels knows what these are to have lost.
+    """
     rows = fold.train
     taken = rows[_blocks_permuted(len(rows), panel, fold, config)]
     ret, up = panel.labels.ret.copy(), panel.labels.up.copy()
     ret[rows], up[rows] = panel.labels.ret[taken], panel.labels.up[taken]
-    return replace(panel, labels=replace(panel.labels, ret=ret, up=up))
+    return replace(panel, labels=replace(panel.labels, ret=ret, up=up), start=None)
 
 
 def _blocks_permuted(n: int, panel: Panel, fold: Fold, config: RunConfig) -> IntArray:

@@ -24,8 +24,8 @@ from mlstrat.config import RunConfig
 from mlstrat.errors import ModelError
 from mlstrat.files import sha256_of, write_bytes
 from mlstrat.models.ensemble import to_tensors
-from mlstrat.models.fitting import Inner
 from mlstrat.models.soundness import sound_ensemble
+from mlstrat.models.stacking import Inner
 from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.splits import Fold
 from mlstrat.tune import tuning_of
@@ -48,7 +48,8 @@ def fold_key(panel: Panel, fold: Fold, config: RunConfig) -> str:
     last = int(fold.train[-1]) + 1 if len(fold.train) else fold.first
     rows, labels = slice(fold.first, last), panel.labels
     settings = {
-        "models": config.models.model_dump(mode="json", exclude={"profile"}),
+        "models": config.models.model_dump(mode="json", exclude={"profile", "transfer"}),
+        "transfer": panel.start.sha256 if panel.start else "",
         "tune": config.tune.model_dump(mode="json"),
         "select": [config.features.select, config.features.select_by],
         "target_periods": config.labels.target_periods,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,31 @@ from mlstrat.importance import as_bars, get_feature_importance_analysis
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mlstrat.live import LiveForecast
+
+
+def assess_risk(forecast: LiveForecast, bar: int = -1) -> dict[str, float | str | None]:
+    """Say what speaks against a trade at a bar of a forecast, and what is done.
+
+    Parameters
+    ----------
+    forecast : LiveForecast
+        From `mlstrat.live.Predictor.forecast`.
+    bar : int
+        Which bar; by default the last one.
+
+    Returns
+    -------
+    dict
+        volatility, liquidity, drawdown, disagreement, novelty and staleness from 0 to 1 (see
+        `mlstrat.signals.risk.RiskColumns`), None where one is not known, as the drawdown of no account is
+        not; `action` (enter or skip) and `reason`.
+    """
+    from mlstrat.signals import risk
+
+    said = asdict(risk.assess_risk(forecast.decisions, forecast.risk, bar))
+    return {name: None if value != value else value for name, value in said.items()}
 
 
 class FeatureEngineering:

@@ -20,9 +20,9 @@ from mlstrat.features.matrix import FeatureMatrix, build
 from mlstrat.importance_result import FoldScore, Importance, Permutation, as_dict
 from mlstrat.labels import HorizonLabels, horizon_labels
 from mlstrat.models.binning import bin_block, fit_edges
-from mlstrat.models.fitting import MIN_ROWS
 from mlstrat.models.forest import fit_forest
 from mlstrat.models.permutation import Contrast, contrast
+from mlstrat.models.sample import MIN_ROWS
 from mlstrat.models.scores import log_loss
 from mlstrat.models.selection import cluster_features
 from mlstrat.splits import Fold, block_schedule

@@ -93,7 +93,12 @@ class Ledger:
         RunFolderError
             The file cannot be read.
         """
-        return sum(kind in (None, trial.kind) for trial in self.trials(data_sha256))
+        if not self.path.exists():
+            return 0
+        query = "SELECT COUNT(*) FROM trials WHERE data_sha256 = ? AND kind = COALESCE(?, kind)"
+        with self._open() as connection:
+            found = connection.execute(query, (data_sha256, kind)).fetchone()
+        return int(found[0])
 
     def trials(self, data_sha256: str) -> tuple[Trial, ...]:
         """Return the trials on the data of this hash, in the order of writing; errors as for `count`."""

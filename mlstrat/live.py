@@ -19,11 +19,13 @@ from mlstrat.features.lookup import find
 from mlstrat.features.matrix import build
 from mlstrat.features.registry import Feature
 from mlstrat.models.ensemble import advance_block
-from mlstrat.models.fitting import Inner
 from mlstrat.models.guests import predict_with
+from mlstrat.models.stacking import Inner
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries, check_mood, neutral
 from mlstrat.signals.decide import decide, trade_terms
+from mlstrat.signals.flags import bar_flags, flag_names
+from mlstrat.signals.risk import RiskColumns, risk_columns
 from mlstrat.splits import Schedule, next_fit
 from mlstrat.walkforward import ATR_FEATURE, check_windows, predictions_of
 from mlstrat.window import FittedWindow, Panel, fit_window, forecast_block, state_before
@@ -90,6 +92,8 @@ class LiveForecast:
         As the walk-forward makes them.
     decisions : Decisions
         By the run's settings, as if flat.
+    risk : RiskColumns
+        What speaks against a trade at each of them; the drawdown is that of an account, and not known.
     notes : tuple of str
         What the reader should know.
     """
@@ -99,6 +103,7 @@ class LiveForecast:
     mood: SentimentSeries
     predictions: Predictions
     decisions: Decisions
+    risk: RiskColumns
     notes: tuple[str, ...]
 
 
@@ -151,9 +156,14 @@ class Predictor:
         x = np.ascontiguousarray(matrix.values[first:, : len(names)])
         later, mood = bars[first:], _tail(mood, first)
         predictions = self._predictions(later, x, mood)
-        atr_px = matrix.column(ATR_FEATURE)[first:]
-        decisions = decide(later, predictions, mood, atr_px, self.config)
-        return LiveForecast(later, x, mood, predictions, decisions, self._notes(later))
+        atr_px = matrix.column(ATR_FEATURE)
+        novelty = np.r_[np.full(first, np.nan), predictions.novelty]
+        # On all bars: a shock before the first one to speak about may last.
+        flags = bar_flags(bars, atr_px, self.config, novelty)[first:]
+        decisions = decide(later, predictions, mood, atr_px[first:], self.config, flags=flags)
+        risk = risk_columns(bars, atr_px, predictions)
+        notes = (*self._notes(later), *_flag_notes(decisions))
+        return LiveForecast(later, x, mood, predictions, decisions, risk, notes)
 
     def predict_rows(self, x: FloatArray, names: Sequence[str]) -> FloatArray:
         """Return (n_rows, 2 + n_votes) prob_up, magnitude and votes of the rows after `seen_until`.
@@ -245,6 +255,12 @@ class Predictor:
         return (
             f"The model was due to be fitted again at {_minute(due)}, before the last bar: train it anew.",
         )
+
+
+def _flag_notes(decisions: Decisions) -> tuple[str, ...]:
+    """Say why the last bar makes no entry, where a breaker on data is open."""
+    names = flag_names(int(decisions.flags[-1]))
+    return (f"The last bar makes no entry, because of: {names}.",) if names else ()
 
 
 def _refuse_conformal(config: RunConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,16 @@ from mlstrat.data.timeframe import Timeframe
 from mlstrat.features.matrix import FeatureMatrix
 from mlstrat.features.stream import FeatureStream
 from mlstrat.models.ensemble import FOREST, PROB_UP
+from mlstrat.models.transfer import Start
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.signals.confirmation import ConfirmStream, confirmation_of
 from mlstrat.signals.decide import Forecast, trade_terms
 from mlstrat.splits import Schedule
 from mlstrat.walkforward import ATR_FEATURE, predictions_of, until
 from mlstrat.window import (
     FORECAST_COLUMNS,
+    NOVELTY,
     SCORE,
     SE_LONG,
     SE_SHORT,
@@ -62,6 +66,8 @@ class OnlineWalkForward:
         Sentiment by bar, aligned with the bars to come; only rows up to the current bar are read.
     others : sequence of Bars
         Bars of other symbols; only those closed by the close of the current bar are read.
+    start : Start, optional
+        Another symbol's model that each window starts from.
     """
 
     def __init__(
@@ -74,11 +80,14 @@ class OnlineWalkForward:
         instrument: Instrument,
         mood: SentimentSeries,
         others: Sequence[Bars] = (),
+        start: Start | None = None,
     ) -> None:
         self._names, self._lookback = names, lookback
         self._stream = FeatureStream((*names, ATR_FEATURE), timeframe=timeframe, others=others)
+        self._confirm = ConfirmStream(confirmation_of(config.signals), timeframe, others)
+        self._confirmed = True, True
         self._schedule, self._config, self._mood = schedule, config, mood
-        self._timeframe, self._instrument = timeframe, instrument
+        self._timeframe, self._instrument, self._start = timeframe, instrument, start
         self._rows = np.empty((_FIRST_CAPACITY, 6))
         self._values = np.empty((_FIRST_CAPACITY, len(names) + 1))
         self._table = np.empty((_FIRST_CAPACITY, forecast_width(config)))
@@ -86,6 +95,16 @@ class OnlineWalkForward:
         self._n = 0
         self._windows: dict[int, FittedWindow] = {}
         self._state: Any = None
+
+    @property
+    def novelty(self) -> float:
+        """Share of the last bar's features beyond what its window was trained on; NaN where none speaks."""
+        return float(self._table[self._n - 1, NOVELTY]) if self._n else math.nan
+
+    @property
+    def confirmed(self) -> tuple[bool, bool]:
+        """Whether the run's conditions hold at the last bar, for a long and for a short."""
+        return self._confirmed
 
     def update(self, row: FloatArray) -> tuple[Forecast | None, float]:
         """Take one closed bar and forecast it.
@@ -138,7 +157,9 @@ class OnlineWalkForward:
                 array = getattr(self, name)
                 setattr(self, name, np.concatenate([array, np.empty_like(array)]))
         self._rows[t] = row
-        self._values[t] = self._stream.update(self._rows[t], self._close_time(t).astype(np.int64) / 1e9)
+        close = self._close_time(t).astype(np.int64) / 1e9
+        self._values[t] = self._stream.update(self._rows[t], close)
+        self._confirmed = self._confirm.step(self._rows[t], close)
         self._n = t + 1
         return t
 
@@ -157,7 +178,8 @@ class OnlineWalkForward:
         )
         x = np.ascontiguousarray(values[:, :-1])
         features = FeatureMatrix(self._names, x, self._lookback)
-        panel = make_panel(bars, features, values[:, -1].copy(), self._mood.head(self._n), self._config)
+        mood, atr_px = self._mood.head(self._n), values[:, -1].copy()
+        panel = make_panel(bars, features, atr_px, mood, self._config, self._start)
         fold = self._schedule.fold(window, bars.close_time, panel.labels.resolved_at, features.ready)
         fitted = fit_window(panel, fold, until(self._schedule, window), self._config)
         self._windows[window] = fitted

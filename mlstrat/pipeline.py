@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.data.sources import read_bars
+from mlstrat.engines import engine_of
 from mlstrat.errors import ConfigError, MissingExtraError
-from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Decisions, Result
 from mlstrat.features.choose import refuse_unfit_inputs
 from mlstrat.features.lookup import resolve
@@ -26,18 +26,20 @@ from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.decide import decide, risk_rules
 from mlstrat.signals.funnel import Funnel, funnel_of
+from mlstrat.signals.risk import RiskColumns, risk_columns
 from mlstrat.splits import Schedule
+from mlstrat.transfer import load_start, read_capsule
 from mlstrat.walkforward import ATR_FEATURE, Fits, check_windows, schedule_for, walk_forward
 from mlstrat.window import Panel, make_panel
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ENGINES = ("kernel", "backtrader")
+# Where a run can be executed. Pine, which cannot follow every rule, replays the decisions of finished runs.
+ENGINES = ("kernel", "backtrader", "vectorbt")
 # (package, extra, what needs it), asked for before any work is done.
 _ALWAYS = (("torch", "torch", "The LSTM"),)
 _TUNING = (("optuna", "tune", "The search for hyper-parameters"),)
-_BY_ENGINE = {"kernel": (), "backtrader": (("backtrader", "backtrader", "The Backtrader engine"),)}
 _BY_SCORER = {
     "vader": (("nltk", "sentiment", "The scorer vader"), ("vaderSentiment", "sentiment", "The scorer vader"))
 }
@@ -76,6 +78,8 @@ class Run:
         From the engine asked for.
     funnel : Funnel
         How far the bars came.
+    risk : RiskColumns
+        What spoke against a trade at each bar.
     """
 
     config: RunConfig
@@ -85,6 +89,7 @@ class Run:
     decisions: Decisions
     result: Result
     funnel: Funnel
+    risk: RiskColumns
 
 
 def load_bars(config: RunConfig, source: pd.DataFrame | str | Path | None = None) -> Bars:
@@ -111,7 +116,8 @@ def load_panel(bars: Bars, mood: SentimentSeries, config: RunConfig, others: Seq
     """Compute features and labels of the bars."""
     features = build(bars, config.features.names, config.features.families, others=others)
     atr_px = build(bars, [ATR_FEATURE]).column(ATR_FEATURE).copy()
-    return make_panel(bars, features, atr_px, mood, config)
+    start = load_start(config, features.names, bars.timeframe)
+    return make_panel(bars, features, atr_px, mood, config, start)
 
 
 def run(
@@ -134,7 +140,7 @@ def run(
     bars : Bars, DataFrame or path, optional
         Instead of those the configuration names; a frame or file is read with the configuration's symbol,
         timeframe, time zone, dates and instrument.
-    engine : {"kernel", "backtrader"}
+    engine : {"kernel", "backtrader", "vectorbt"}
         Where the decisions are executed; the trades are the same.
     store : FoldStore, optional
         Keeps finished windows.
@@ -183,7 +189,9 @@ def run_panel(
     watcher.stage(f"executing in {engine}")
     decisions = decide(panel.bars, predictions, panel.mood, panel.atr_px, config)
     result = execute(panel.bars, decisions, config, engine)
-    return Run(config, panel, schedule, predictions, decisions, result, funnel_of(decisions, result))
+    funnel = funnel_of(decisions, result)
+    risk = risk_columns(panel.bars, panel.atr_px, predictions).with_account(result)
+    return Run(config, panel, schedule, predictions, decisions, result, funnel, risk)
 
 
 def require(config: RunConfig, engine: str) -> None:
@@ -195,6 +203,8 @@ def require(config: RunConfig, engine: str) -> None:
         There is no such engine, or no such feature.
     MissingExtraError
         An optional package is missing; the message names the extra.
+    ModelError
+        The model that the run starts from cannot be read.
     """
     if engine not in ENGINES:
         raise ConfigError(f"there is no engine {engine!r}: use one of {', '.join(ENGINES)}.")
@@ -202,10 +212,12 @@ def require(config: RunConfig, engine: str) -> None:
     own = config.models.own
     always = () if any(model.replaces == "lstm" for model in own.values()) else _ALWAYS
     tuning = _TUNING if config.tune.trials else ()
-    refuse_missing((*always, *_BY_ENGINE[engine], *scorer, *tuning))
+    refuse_missing((*always, *scorer, *tuning))
+    engine_of(engine).require()
     load_plugins(config.plugins)
     for name, model in own.items():
         make_estimator(name, model, config.seed)
+    read_capsule(config)
     refuse_unfit_inputs(resolve(config.features.names, config.features.families))
 
 
@@ -218,9 +230,4 @@ def refuse_missing(needs: Iterable[tuple[str, str, str]]) -> None:
 
 def execute(bars: Bars, decisions: Decisions, config: RunConfig, engine: str) -> Result:
     """Execute decisions in one of `ENGINES`."""
-    rules = risk_rules(config, bars)
-    if engine == "kernel":
-        return simulate(bars, decisions, rules)
-    from mlstrat.engines import on_backtrader
-
-    return on_backtrader.run(bars, decisions, rules)
+    return engine_of(engine).run(bars, decisions, risk_rules(config, bars))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 VOTES = ("forest", "boosting", "lstm")
 PER_SIDE = ("win_prob", "win_se", "payoff", "threshold")
-_PLAIN = ("prob_up", "magnitude", "score")
+_PLAIN = ("prob_up", "magnitude", "score", "novelty")
+# Stands for NaN where no novelty is given: how many are needed is not known before.
+_NOT_KNOWN = np.empty(0)
 
 
 class TradeTerms(NamedTuple):
@@ -37,7 +39,8 @@ class Window:
     Times are UTC. `cut` is when the model was fitted: no label resolved after the last bar known then, less
     the embargo, trained it. `purged` counts the bars known at the cut whose label was not yet resolved, and
     `purged_inner` those removed between the inner training part and the calibration tail. `selected` names
-    the features that its models see where they were chosen in the window, else it is empty.
+    the features that its models see where they were chosen in the window, else it is empty. `calibration`
+    names the maps of prob_up and of the win probability per side (`mlstrat.calibration`).
     """
 
     fold: int
@@ -52,10 +55,12 @@ class Window:
     base_rate: float
     model_sha256: str
     selected: tuple[str, ...] = ()
+    calibration: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # A stored window comes back from JSON, which has lists only.
         object.__setattr__(self, "selected", tuple(self.selected))
+        object.__setattr__(self, "calibration", tuple(self.calibration))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +97,9 @@ class Predictions:
         What the odds were calibrated for; None = not said, so not checked.
     joined : tuple of str
         Names of the votes behind the three.
+    novelty : (n_bars,) float64, optional
+        Share of the bar's features that lie beyond what its window was trained on
+        (`mlstrat.signals.novelty`); by default not known, NaN.
     """
 
     symbol: str
@@ -108,9 +116,12 @@ class Predictions:
     windows: tuple[Window, ...]
     terms: TradeTerms | None = None
     joined: tuple[str, ...] = ()
+    novelty: FloatArray = field(default_factory=lambda: _NOT_KNOWN)
 
     def __post_init__(self) -> None:
         n = len(self.time)
+        if self.novelty is _NOT_KNOWN:
+            object.__setattr__(self, "novelty", np.full(n, np.nan))
         for column in fields(self):
             value = getattr(self, column.name)
             if isinstance(value, np.ndarray):
@@ -120,6 +131,13 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def __getitem__(self, part: slice | BoolArray) -> Predictions:
+        """Return the rows of a slice or a mask; all windows are kept."""
+        taken: dict[str, Any] = {
+            name: value[part] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        return replace(self, **taken)
 
     @property
     def known(self) -> BoolArray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlstrat.arrays import IntArray
 from mlstrat.config import RunConfig
-from mlstrat.models.fitting import fit_rows, halves
+from mlstrat.models.sample import fit_rows, halves
 from mlstrat.splits import Fold, Schedule, purge
 from mlstrat.window import Panel
 

@@ -113,6 +113,7 @@ def _config_of(folder: Path, manifest: dict[str, Any], bars: str | None, jobs: i
     content["sentiment"]["source"] = sources["headlines"]
     content["features"]["context"] = sources["context"]
     content["plugins"] = sources["plugins"]
+    content["models"]["transfer"] = sources.get("transfer", "")
     if jobs is not None:
         content["jobs"] = jobs
     try:
@@ -122,8 +123,9 @@ def _config_of(folder: Path, manifest: dict[str, Any], bars: str | None, jobs: i
             f"this version does not know the settings of the run: install mlstrat {manifest['mlstrat']} "
             f"({error})"
         ) from error
+    transfer = (config.models.transfer,) if config.models.transfer else ()
     places = (config.data.bars, config.sentiment.source, *config.features.context, *config.plugins)
-    for place in places:
+    for place in (*places, *transfer):
         if place != "none" and not place.startswith("sample:") and not Path(place).exists():
             remedy = "give its place with --bars" if place == config.data.bars else "put it back"
             raise DataError(f"{folder} was made from {place}, which is not there: {remedy}.")

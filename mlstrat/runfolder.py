@@ -52,18 +52,24 @@ def inputs_of(
     """Gather what determines a run; where the data lies does not, what it holds does."""
     content = config.result_content()
     content["plugins"] = [sha256_of(Path(path)) for path in config.plugins]
+    if config.models.transfer:
+        content["models"]["transfer"] = sha256_of(Path(config.models.transfer))
     digest = hashlib.sha256(mood.score.tobytes() + mood.confidence.tobytes())
-    facts = json.dumps(bars.instrument.__dict__, sort_keys=True)
-    symbols = "".join(other.sha256 for other in others)
-    data = hashlib.sha256((bars.sha256 + facts + symbols).encode()).hexdigest()
     return Inputs(
         content,
         engine,
-        data,
+        data_sha256_of(bars, others),
         digest.hexdigest(),
         code_sha256(),
         versions() | own_versions(config.models.classes),
     )
+
+
+def data_sha256_of(bars: Bars, others: Sequence[Bars] = ()) -> str:
+    """Return the hash of a run's bars, of their instrument's facts and of the other symbols' bars."""
+    facts = json.dumps(bars.instrument.__dict__, sort_keys=True)
+    symbols = "".join(other.sha256 for other in others)
+    return hashlib.sha256((bars.sha256 + facts + symbols).encode()).hexdigest()
 
 
 def sources_of(config: RunConfig) -> dict[str, Any]:
@@ -77,6 +83,7 @@ def sources_of(config: RunConfig) -> dict[str, Any]:
         "headlines": place(config.sentiment.source),
         "context": [place(text) for text in config.features.context],
         "plugins": [place(text) for text in config.plugins],
+        "transfer": config.models.transfer and place(config.models.transfer),
     }
 
 

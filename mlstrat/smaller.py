@@ -18,7 +18,7 @@ from mlstrat.live import LiveForecast, Predictor
 from mlstrat.models import prune as fewer
 from mlstrat.models.contributions import typical_row
 from mlstrat.models.ensemble import FOREST, EnsembleArrays, ensemble_sha256, predict_row
-from mlstrat.models.fitting import MIN_ROWS
+from mlstrat.models.sample import MIN_ROWS
 from mlstrat.models.scores import log_loss
 from mlstrat.sentiment.align import SentimentSeries
 

@@ -24,8 +24,9 @@ from mlstrat.config_tune import TUNABLE, Bound, TuneConfig
 from mlstrat.errors import MissingExtraError, ModelError, NotEnoughBarsError
 from mlstrat.ledger import Trial
 from mlstrat.models.ensemble import PROB_UP, advance_block, start_state
-from mlstrat.models.fitting import ALL_FEATURES, Sample, fit_with_guests
+from mlstrat.models.fitting import ALL_FEATURES, fit_with_guests
 from mlstrat.models.guests import predict_with
+from mlstrat.models.sample import Sample, fit_rows
 from mlstrat.models.scores import log_loss
 from mlstrat.models.selection import Selection
 from mlstrat.splits import purge
@@ -131,6 +132,8 @@ def tune(
     ------
     MissingExtraError
         Optuna is not installed.
+    ModelError
+        The window's start knows bars on which a trial is judged.
 
     Notes
     -----
@@ -145,6 +148,11 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = search_space(models, settings)
     folds = list(inner_folds(sample))
+    if sample.start is not None:
+        first = fit_rows(
+            folds[0][0], sample.resolved_at, sample.close_time, sample.embargo, calibration_share
+        )
+        sample.start.refuse_after(sample.close_time[first[1][0]])
 
     def objective(trial: optuna.Trial) -> float:
         tried = models.model_copy(update=_suggested(trial, space))
@@ -228,8 +236,9 @@ def _within(models: ModelsConfig, name: str, bounds: tuple[Bound, Bound]) -> boo
 
 
 def _tried(trial: optuna.trial.FrozenTrial, models: ModelsConfig, studied: str) -> Tried:
-    config = models.model_copy(update=trial.params).model_dump(mode="json", exclude={"profile"})
-    key = hashlib.sha256(json.dumps([studied, config], sort_keys=True).encode()).hexdigest()
+    config = models.model_copy(update=trial.params)
+    settings = config.model_dump(mode="json", exclude={"profile", "transfer"})
+    key = hashlib.sha256(json.dumps([studied, settings], sort_keys=True).encode()).hexdigest()
     state = trial.state.name.lower()
     loss = float(trial.value) if state == "complete" and trial.value is not None else math.nan
     return Tried(key, dict(trial.params), state, loss)
@@ -241,7 +250,8 @@ def _digest(
     """Hash what a trial learns from, apart from the settings of the models."""
     rows = slice(sample.first, int(sample.train[-1]) + 1)
     told = [calibration_share, list(seeds), selection.keep, selection.by, sample.embargo, sample.overlap]
-    digest = hashlib.sha256(json.dumps(told).encode())
+    begun = [sample.start.sha256] if sample.start else []
+    digest = hashlib.sha256(json.dumps(told + begun).encode())
     for array in (
         sample.x[rows],
         sample.close_time[rows],

@@ -16,12 +16,13 @@ from mlstrat.errors import ConfigError
 from mlstrat.foldcache import FoldCache, fold_key
 from mlstrat.foldstore import FoldStore
 from mlstrat.models.ensemble import FOREST, MAGNITUDE, PROB_UP
-from mlstrat.models.fitting import MIN_ROWS, fit_rows, rows_needed
+from mlstrat.models.sample import MIN_ROWS, fit_rows, rows_needed
 from mlstrat.predictions import Predictions, TradeTerms
 from mlstrat.signals.decide import trade_terms
 from mlstrat.splits import Fold, Schedule, make_schedule
 from mlstrat.window import (
     FORECAST_COLUMNS,
+    NOVELTY,
     SCORE,
     SE_LONG,
     SE_SHORT,
@@ -120,6 +121,8 @@ def check_windows(panel: Panel, schedule: Schedule, config: RunConfig) -> None:
     ------
     ConfigError
         A window cannot be fitted and calibrated; the message says how many days it needs.
+    ModelError
+        What the windows start from knows bars on which one is calibrated.
     """
     bars, splits = panel.bars, config.splits
     for fold in _folds(panel, schedule):
@@ -130,6 +133,8 @@ def check_windows(panel: Panel, schedule: Schedule, config: RunConfig) -> None:
             fold.train, resolved_at, bars.close_time, splits.embargo_bars, splits.calibration_share
         )
         if min(len(early), len(tail)) >= MIN_ROWS:
+            if panel.start is not None:
+                panel.start.refuse_after(bars.close_time[tail[0]])
             continue
         need = rows_needed(len(fold.train) - len(early) - len(tail), splits.calibration_share)
         days = (fold.cut - bars.time[fold.first]) / np.timedelta64(1, "D")
@@ -261,4 +266,5 @@ def predictions_of(
         windows=tuple(window.window for _, window in sorted(fitted.items())),
         terms=terms,
         joined=joined,
+        novelty=table[:, NOVELTY].copy(),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlstrat.arrays import FloatArray, njit
+from mlstrat.calibration import name_of
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.features.matrix import FeatureMatrix
@@ -20,20 +21,24 @@ from mlstrat.models.ensemble import (
     predict_row,
     start_state,
 )
-from mlstrat.models.fitting import Inner, Sample, fit_with_guests
+from mlstrat.models.fitting import fit_with_guests
 from mlstrat.models.guests import Guest, given_votes
+from mlstrat.models.sample import Sample
 from mlstrat.models.selection import Selection
+from mlstrat.models.stacking import Inner
+from mlstrat.models.transfer import Start
 from mlstrat.predictions import Window
 from mlstrat.sentiment.align import SentimentSeries, check_mood
 from mlstrat.signals.blend import blend
 from mlstrat.signals.decide import risk_rules
+from mlstrat.signals.novelty import novelty_row
 from mlstrat.signals.odds import Odds, Tail, break_even_threshold, fit_odds, odds_row
 from mlstrat.splits import Fold, purge
 from mlstrat.tune import Tuning, tune
 
 # Columns of a forecast row; the first five are the ensemble's own, votes that join the three stand behind.
-SCORE, WIN_LONG, WIN_SHORT, SE_LONG, SE_SHORT = range(5, 10)
-FORECAST_COLUMNS = 10
+SCORE, WIN_LONG, WIN_SHORT, SE_LONG, SE_SHORT, NOVELTY = range(5, 11)
+FORECAST_COLUMNS = 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +59,8 @@ class Panel:
         The move over the horizon.
     outcomes : TradeOutcomes
         The outcome of each bar's trade, per side.
+    start : Start, optional
+        Another symbol's model that each window starts from, in the columns of the features.
     """
 
     bars: Bars
@@ -62,6 +69,7 @@ class Panel:
     mood: SentimentSeries
     labels: HorizonLabels
     outcomes: TradeOutcomes
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         check_mood(self.mood, self.bars)
@@ -109,7 +117,12 @@ class FittedWindow:
 
 
 def make_panel(
-    bars: Bars, features: FeatureMatrix, atr_px: FloatArray, mood: SentimentSeries, config: RunConfig
+    bars: Bars,
+    features: FeatureMatrix,
+    atr_px: FloatArray,
+    mood: SentimentSeries,
+    config: RunConfig,
+    start: Start | None = None,
 ) -> Panel:
     """Label the bars and gather what the walk-forward reads."""
     stops = config.stops
@@ -122,7 +135,7 @@ def make_panel(
         max_bars=stops.max_bars,
     )
     labels = horizon_labels(bars, config.labels.target_periods)
-    return Panel(bars, features, atr_px, mood, labels, outcomes)
+    return Panel(bars, features, atr_px, mood, labels, outcomes, start)
 
 
 def fit_window(panel: Panel, fold: Fold, until: np.datetime64, config: RunConfig) -> FittedWindow:
@@ -174,6 +187,7 @@ def _sample(panel: Panel, fold: Fold, config: RunConfig) -> Sample:
         train=fold.train,
         overlap=float(config.labels.target_periods),
         embargo=config.splits.embargo_bars,
+        start=panel.start,
     )
 
 
@@ -186,7 +200,8 @@ def window_of(
         _scores(inner.block[:, PROB_UP], inner, panel, config),
         _scores(inner.stacked, inner, panel, config),
     )
-    odds = tuple(_fit_side(column, scores, inner, panel, fold) for column in range(2))
+    odds = tuple(_fit_side(column, scores, inner, panel, fold, config) for column in range(2))
+    maps = (ensemble.stack.curve, *(side.curve for side in odds))
     window = Window(
         fold=fold.index,
         train_from=panel.bars.time[fold.first],
@@ -200,6 +215,7 @@ def window_of(
         base_rate=float(panel.labels.up[fold.train].mean()),
         model_sha256=ensemble_sha256(ensemble),
         selected=_selected(panel.features.names, ensemble) if config.features.select else (),
+        calibration=tuple(name_of(curve) for curve in maps),
     )
     long, short = odds
     threshold = (break_even_threshold(long), break_even_threshold(short))
@@ -230,6 +246,7 @@ def _fit_side(
     inner: Inner,
     panel: Panel,
     fold: Fold,
+    config: RunConfig,
 ) -> Odds:
     outcomes, limit = panel.outcomes, fold.limit
     used = (inner.half >= 0) & np.isin(inner.rows, purge(inner.rows, outcomes.latest_at, limit))
@@ -238,7 +255,8 @@ def _fit_side(
     used &= ~np.isnan(outcomes.net[inner.rows, column])
     score, live_score = scores
     tail = Tail(score[used], inner.half[used], live_score[used], outcomes.net[inner.rows[used], column])
-    return fit_odds(SIDES[column], tail, outcomes.net[train, column], outcomes.held[train, column])
+    net, held = outcomes.net[train, column], outcomes.held[train, column]
+    return fit_odds(SIDES[column], tail, net, held, config.models.calibration)
 
 
 def forecast_block(
@@ -268,7 +286,7 @@ def forecast_block(
     -------
     (n_rows, forecast_width) float64
         prob_up, magnitude, three votes, score, then (long, short) of win probability and of its
-        standard error, then the votes of own models that join the three.
+        standard error, novelty, then the votes of own models that join the three.
     """
     weights = config.signals.ml_weight, config.signals.sentiment_weight
     ensemble, guests = fitted.ensemble, fitted.guests
@@ -281,7 +299,7 @@ def forecast_block(
 
 
 def forecast_width(config: RunConfig) -> int:
-    """Return the columns of a forecast row: 10, and one for each own model that joins the three."""
+    """Return the columns of a forecast row: 11, and one for each own model that joins the three."""
     return FORECAST_COLUMNS + len(config.models.joined)
 
 
@@ -336,3 +354,4 @@ def _forecast_block(
         out[t, SCORE] = score
         out[t, WIN_LONG], out[t, SE_LONG] = odds_row(score, long)
         out[t, WIN_SHORT], out[t, SE_SHORT] = odds_row(score, short)
+        out[t, NOVELTY] = novelty_row(x[t], ensemble.models.edges)

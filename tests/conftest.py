@@ -18,6 +18,7 @@ TINY = {
         "lstm_epochs": 1,
     },
     "kelly": {"shrink": "off"},
+    "report": {"seeds": 1},
 }
 
 

@@ -7,6 +7,7 @@ from copy import deepcopy
 import numpy as np
 from safetensors.numpy import save as save_arrays
 
+from mlstrat.calibration import Curve
 from mlstrat.capsule import MAGIC, Capsule, dumps
 from mlstrat.capsule_manifest import About
 from mlstrat.config import RunConfig
@@ -61,7 +62,11 @@ def ensemble():
 
 def sample() -> Capsule:
     made = ensemble()
-    odds = [Odds(side, -0.1, 0.01, 0.2, 0.02, 0.0, 0.1, 1.2, 0.02, 0.0166) for side in (1.0, -1.0)]
+    slope = Curve(np.array([0.2]), np.empty(0), 0.0, 1.0)
+    odds = [
+        Odds(side, -0.1, 0.01, 0.001, slope, np.array([0.02]), 0.0, 0.1, 1.2, 0.02, 0.0166)
+        for side in (1.0, -1.0)
+    ]
     window = Window(
         fold=0,
         train_from=np.datetime64("2021-01-01T00:00", "ns"),
@@ -74,6 +79,7 @@ def sample() -> Capsule:
         purged_inner=11,
         base_rate=0.51,
         model_sha256=ensemble_sha256(made),
+        calibration=("platt", "platt", "platt"),
     )
     about = About(
         symbol="BTCUSDT",

@@ -1,6 +1,7 @@
 """Every benchmark runs, small, and ends with one line of JSON; nothing here is timed."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,20 +10,40 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TINY_MODELS = '{"rf_n_estimators": 5, "gb_n_estimators": 5, "lstm_units": 2, "lstm_epochs": 1}'
+TINY_WALK = ["--windows", "2", "--pair", "2", "--features", "8", "--days", "90", "--models", TINY_MODELS]
 SMALL = {
     "noise": (["--walks", "1", "--jobs", "1"], {"walks", "bars_with_position"}),
     "parity": (["--quick"], {"parity"}),
     "models": (
-        ["--bars", "2500", "--features", "10"],
-        {"window_vs_guide_recipe", "logloss_minus_base", "row_p50_us"},
+        ["--bars", "2500", "--features", "10", "--walk", shlex.join(TINY_WALK)],
+        {"window_vs_guide_recipe", "logloss_minus_base", "row_p50_us", "two_worker_speedup", "full_run_gib"},
+    ),
+    "transfer": (
+        ["--days", "60", "--windows", "2", "--features", "8", "--other-days", "60", "--models", TINY_MODELS],
+        {"other_known_until", "rows"},
+    ),
+    "calibration": (
+        ["--days", "60", "--windows", "2", "--features", "8", "--models", TINY_MODELS, "--jobs", "1"],
+        {"rows"},
     ),
     "control": (
         ["--walks", "1", "--bars", "11000", "--profile", "pine", "--jobs", "1"],
         {"share_found_0.2", "noise_loss"},
     ),
     "walkforward": (
-        ["--windows", "2", "--pair", "2", "--features", "8", "--days", "90", "--models", TINY_MODELS],
+        TINY_WALK,
         {"two_worker_speedup", "full_run_s", "full_run_gib", "windows", "freqai_seconds_per_window"},
+    ),
+    "sweep": (
+        ["--bars", "2500", "--columns", "20", "--many", "200", "--repeats", "1"],
+        {
+            "vs_vectorbt",
+            "trades_identical",
+            "backtrader_overhead",
+            "growth_10x",
+            "two_worker_speedup",
+            "peak_gib_100k",
+        },
     ),
     "features": (
         ["--bars", "3000", "--large", "6000", "--stream", "12000", "--repeats", "1"],

@@ -14,7 +14,18 @@ from mlstrat.sentiment.align import neutral
 
 distributed = pytest.importorskip("distributed", reason="needs dask and distributed (extra cluster)")
 
-ROWS = ("prob_up", "magnitude", "votes", "score", "win_prob", "win_se", "payoff", "threshold", "fold")
+ROWS = (
+    "prob_up",
+    "magnitude",
+    "votes",
+    "score",
+    "win_prob",
+    "win_se",
+    "payoff",
+    "threshold",
+    "fold",
+    "novelty",
+)
 
 
 @pytest.fixture(scope="module")

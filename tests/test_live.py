@@ -20,7 +20,7 @@ from mlstrat.pipeline import load_panel
 from mlstrat.sentiment.align import SentimentSeries, neutral
 from mlstrat.walkforward import schedule_for, walk_forward
 
-ROWS = ("prob_up", "magnitude", "votes", "score", "win_prob", "win_se", "payoff", "threshold")
+ROWS = ("prob_up", "magnitude", "votes", "score", "win_prob", "win_se", "payoff", "threshold", "novelty")
 DECIDED = ("side", "fraction", "stop", "target", "max_bars", "stage", "quality")
 
 

@@ -10,7 +10,7 @@ import pytest
 from mlstrat.config import ModelsConfig
 from mlstrat.config_tune import TUNABLE, TuneConfig
 from mlstrat.errors import MissingExtraError
-from mlstrat.models.fitting import Sample
+from mlstrat.models.sample import Sample
 from mlstrat.tune import inner_folds, search_space, tune, tuning_of
 
 pytest.importorskip("optuna")

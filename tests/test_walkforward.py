@@ -19,7 +19,18 @@ from mlstrat.sentiment.align import SentimentSeries, neutral
 from mlstrat.signals.decide import decide
 from mlstrat.walkforward import schedule_for, walk_forward
 
-ROWS = ("prob_up", "magnitude", "votes", "score", "win_prob", "win_se", "payoff", "threshold", "fold")
+ROWS = (
+    "prob_up",
+    "magnitude",
+    "votes",
+    "score",
+    "win_prob",
+    "win_se",
+    "payoff",
+    "threshold",
+    "fold",
+    "novelty",
+)
 
 
 def assert_same(a, b, part=slice(None)):

@@ -15,6 +15,9 @@ from mlstrat.cli import (
     new_command,
     reproduce_command,
     run_commands,
+    simulate_command,
+    sweep_command,
+    verify_command,
 )
 from mlstrat.cli.group import Commands, exit_codes
 
@@ -31,7 +34,10 @@ app.command("demo")(run_commands.demo)
 app.command("new")(new_command.new)
 app.command("reproduce")(reproduce_command.reproduce)
 app.command("predict")(model_commands.predict)
+app.command("simulate")(simulate_command.simulate)
+app.command("sweep")(sweep_command.sweep)
 app.command("train")(model_commands.train)
+app.command("verify")(verify_command.verify)
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(config_commands.app, name="config")
 app.add_typer(data_commands.app, name="data")

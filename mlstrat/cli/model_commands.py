@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlstrat.data.bars import Bars
     from mlstrat.smaller import Comparison
 
-app = typer.Typer(no_args_is_help=True, help="Models in one file: what they are, and smaller ones.")
+app = typer.Typer(no_args_is_help=True, help="Models in one file: what they are, smaller ones, and ONNX.")
 
 CapsuleArgument = Annotated[Path, typer.Argument(metavar="CAPSULE", help="A model that mlstrat train wrote.")]
 OutputOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Capsule to write.")]
@@ -50,7 +50,7 @@ ShareOption = Annotated[float, typer.Option("--share", metavar="S", help="Trees 
 
 @app.callback()
 def group() -> None:
-    """Look into a model file, or make a smaller one."""
+    """Look into a model file, make a smaller one, or write it as ONNX."""
 
 
 def train(
@@ -178,6 +178,38 @@ def distil(
 
     loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin, trust)
     _write_smaller(loaded, distilled(loaded, read, keeping(keep_trees, share), others), read, others, output)
+
+
+@app.command()
+def onnx(
+    capsule: CapsuleArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="ONNX file to write.")],
+    trust: TrustOption = None,
+) -> None:
+    """Write a model as an ONNX file, and tell how far it is from the model on random rows."""
+    from mlstrat.capsule import load
+    from mlstrat.files import write_bytes
+    from mlstrat.onnx_export import to_onnx
+
+    loaded = load(capsule, trust or ())
+    content = to_onnx(loaded)
+    compared = _compared(content, loaded)
+    write_bytes(output, content)
+    typer.echo(f"{output} written: {len(content):,} bytes; {compared}.")
+
+
+def _compared(content: bytes, capsule: Capsule) -> str:
+    import numpy as np
+
+    from mlstrat.errors import MissingExtraError
+    from mlstrat.onnx_export import check_onnx
+
+    rows = 500
+    try:
+        found = check_onnx(content, capsule, np.random.default_rng(0), rows)
+    except MissingExtraError as error:
+        return f"not compared with the model: {str(error).removesuffix('.')}"
+    return f"on {rows} random rows it differs from the model by {found:.1e} at most"
 
 
 def _loaded(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlstrat.config import RunConfig
 
 _SAMPLE = "sample:"
-_PATHS = ("data.bars", "sentiment.source")
+_PATHS = ("data.bars", "models.transfer", "sentiment.source")
 
 
 class Engine(StrEnum):
@@ -22,6 +22,16 @@ class Engine(StrEnum):
 
     kernel = "kernel"
     backtrader = "backtrader"
+    vectorbt = "vectorbt"
+
+
+class AnyEngine(StrEnum):
+    """Where decisions that were made before can be executed."""
+
+    kernel = "kernel"
+    backtrader = "backtrader"
+    vectorbt = "vectorbt"
+    pine = "pine"
 
 
 EngineOption = Annotated[Engine, typer.Option(help="Where the decisions are executed; same trades.")]
@@ -96,7 +106,7 @@ def from_here(pairs: Iterable[str]) -> list[str]:
 def _from_here(pair: str) -> str:
     key, _, value = pair.partition("=")
     plain = value.strip().strip("\"'")
-    if key.strip() not in _PATHS or plain == "none" or plain.startswith(_SAMPLE):
+    if key.strip() not in _PATHS or plain in ("", "none") or plain.startswith(_SAMPLE):
         return pair
     return f"{key}={json.dumps(str(Path(plain).absolute()), ensure_ascii=False)}"
 

@@ -132,11 +132,13 @@ class _LeftColumn(ProgressColumn):
 
 
 @contextmanager
-def watching() -> Iterator[Watcher]:
-    """Yield a watcher that suits this process's stderr."""
+def watching(
+    plain: type[PlainWatcher] = PlainWatcher, bar: type[BarWatcher] = BarWatcher
+) -> Iterator[Watcher]:
+    """Yield a watcher that suits this process's stderr: of the one kind, or on a terminal of the other."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield PlainWatcher(lambda line: console.print(line, markup=False, highlight=False))
+        yield plain(lambda line: console.print(line, markup=False, highlight=False))
         return
     pace = Pace()
     columns = (
@@ -147,6 +149,6 @@ def watching() -> Iterator[Watcher]:
         _LeftColumn(pace),
     )
     with Progress(*columns, console=console) as progress:
-        watcher = BarWatcher(progress, pace)
+        watcher = bar(progress, pace)
         yield watcher
         watcher.close()

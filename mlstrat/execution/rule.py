@@ -28,6 +28,7 @@ from mlstrat.execution.types import (
 # Positions in a breaker's state row.
 PEAK, DAY, DAY_START, STREAK, PAUSED_UNTIL, LAST_CASH = range(6)
 DAY_SECONDS = 86_400.0
+LEAST_LOSS = 1e-9  # in quote currency
 
 
 @njit
@@ -154,8 +155,8 @@ def breaker_start(rules: FloatArray) -> FloatArray:
 
 @njit
 def breaker_trade(state: FloatArray, profit: float) -> None:
-    """Tell the breakers that a trade ended with this profit."""
-    state[STREAK] = state[STREAK] + 1.0 if profit < 0.0 else 0.0
+    """Tell the breakers that a trade ended with this profit; a loss that is rounding alone counts as none."""
+    state[STREAK] = state[STREAK] + 1.0 if profit < -LEAST_LOSS else 0.0
 
 
 @njit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -127,6 +127,12 @@ def _is_whole(number: float) -> bool:
 CASH, FEE, TICK, STEP, MIN_NOTIONAL, SLIP, RESERVE, MAX_DD, MAX_DAY, MAX_STREAK, COOLDOWN = range(11)
 
 
+# Stands for zeros where no flags are given: how many are needed is not known before.
+_NO_FLAGS: SideArray = np.zeros(0, np.int8)
+
+DECISION_COLUMNS = ("side", "fraction", "units", "stop", "target", "max_bars", "stage", "quality", "flags")
+
+
 @dataclass(frozen=True, eq=False)
 class Decisions:
     """One candidate trade a bar, made at its close *as if flat* from what was known at that close.
@@ -151,11 +157,15 @@ class Decisions:
         How far each bar came through the funnel (see `mlstrat.signals.funnel`).
     quality : (n_bars,) float64
         Signal quality, 0 to 100; NaN where there is no signal.
+    flags : (n_bars,) int8, optional
+        Breakers on data that are open at the bar, as bits (see `mlstrat.signals.flags`); by default none. A
+        flagged bar has no trade.
 
     Raises
     ------
     DataError
-        Columns of different lengths, a fraction outside [0, 1], or a stop on the wrong side.
+        Columns of different lengths, a fraction outside [0, 1], a stop on the wrong side, or a trade at a
+        flagged bar.
     """
 
     symbol: str
@@ -168,10 +178,13 @@ class Decisions:
     max_bars: IntArray
     stage: SideArray
     quality: FloatArray
+    flags: SideArray = field(default_factory=lambda: _NO_FLAGS)
 
     def __post_init__(self) -> None:
         n = len(self.time)
-        for name in ("side", "fraction", "units", "stop", "target", "max_bars", "stage", "quality"):
+        if self.flags is _NO_FLAGS:
+            object.__setattr__(self, "flags", np.zeros(n, np.int8))
+        for name in DECISION_COLUMNS:
             column = getattr(self, name)
             if column.shape != (n,):
                 raise DataError(
@@ -189,6 +202,8 @@ class Decisions:
         self._refuse(crossed, "has no stop short of its target", "a long's stop lies below its target")
         below = trading & ~(np.minimum(self.stop, self.target) > 0)
         self._refuse(below, "has a stop or target of zero or less", "give prices above zero")
+        flagged = trading & (self.flags != 0)
+        self._refuse(flagged, "has a side and a flag", "a flagged bar has side 0")
 
     def _refuse(self, bad: np.ndarray, what: str, remedy: str) -> None:
         if bad.any():
@@ -202,10 +217,7 @@ class Decisions:
         """Return the decisions as a DataFrame, one row a bar."""
         import pandas as pd
 
-        columns = {
-            name: getattr(self, name)
-            for name in ("side", "fraction", "units", "stop", "target", "max_bars", "stage", "quality")
-        }
+        columns = {name: getattr(self, name) for name in DECISION_COLUMNS}
         frame = pd.DataFrame(columns, index=pd.DatetimeIndex(self.time, tz="UTC", name="time"))
         frame.insert(0, "symbol", self.symbol)
         return frame

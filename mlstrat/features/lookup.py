@@ -24,6 +24,7 @@ _MODULES = (
     "channel",
     "trailing",
     "adaptive",
+    "levels",
     "oscillator",
     "place",
     "memory",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast, get_type_hints
 import numpy as np
 
 from mlstrat.arrays import FloatArray, njit
+from mlstrat.calibration import IDENTITY, Curve, curve_row
 from mlstrat.models.binning import bin_row
 from mlstrat.models.lstm import Lstm, lstm_step
 from mlstrat.models.trees import Trees, predict_trees
@@ -40,7 +41,7 @@ class Models(NamedTuple):
 class Stack(NamedTuple):
     """How votes become a probability and a magnitude.
 
-    prob_up = sigmoid(offset + sum of slope x (vote - centre) / spread); magnitude = weights . votes.
+    prob_up = sigmoid(offset + curve(sum of slope x (vote - centre) / spread)); magnitude = weights . votes.
     Shapes (n_votes,), in the order forest, boosting, LSTM, then the user's own models that join them.
     """
 
@@ -49,6 +50,7 @@ class Stack(NamedTuple):
     centre: FloatArray
     spread: FloatArray
     weights: FloatArray
+    curve: Curve = IDENTITY
 
 
 class EnsembleArrays(NamedTuple):
@@ -131,13 +133,13 @@ def advance_block(x: FloatArray, state: FloatArray, ensemble: EnsembleArrays) ->
 @njit
 def stack_row(row: FloatArray, stack: Stack) -> None:
     """Turn a row's votes into its prob_up and magnitude."""
-    eta = stack.offset
+    moved = 0.0
     magnitude = 0.0
     for k in range(len(stack.slope)):
         vote = row[FOREST + k]
-        eta += stack.slope[k] * ((vote - stack.centre[k]) / stack.spread[k])
+        moved += stack.slope[k] * ((vote - stack.centre[k]) / stack.spread[k])
         magnitude += stack.weights[k] * vote
-    row[PROB_UP] = 1.0 / (1.0 + math.exp(-eta))
+    row[PROB_UP] = 1.0 / (1.0 + math.exp(-stack.offset - curve_row(moved, stack.curve)))
     row[MAGNITUDE] = magnitude
 
 

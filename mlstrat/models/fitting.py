@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from mlstrat.arrays import FloatArray, IntArray, TimeArray
+from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.config import ModelsConfig
-from mlstrat.errors import ModelError, NotEnoughBarsError
-from mlstrat.logistic import fit_slopes, logit
+from mlstrat.errors import ModelError
 from mlstrat.models.binning import bin_block, fit_edges
 from mlstrat.models.boosting import fit_boosting
 from mlstrat.models.ensemble import (
@@ -17,85 +14,25 @@ from mlstrat.models.ensemble import (
     COLUMNS,
     FOREST,
     LSTM,
-    PROB_UP,
     EnsembleArrays,
     Models,
     Stack,
     advance_block,
-    stack_row,
     start_state,
 )
 from mlstrat.models.forest import fit_forest
 from mlstrat.models.guests import Guest, predict_with
 from mlstrat.models.lstm import fit_lstm, lstm_inputs, silent_lstm
 from mlstrat.models.own import FittedOwn, Lesson, fit_own
+from mlstrat.models.sample import MIN_ROWS, Sample, split_rows
 from mlstrat.models.selection import RANKER, Selection, select, widened
+from mlstrat.models.stacking import Inner, stack_votes
+from mlstrat.models.transfer import start_edges, start_first
 from mlstrat.models.voters import silent_trees
 from mlstrat.models.weights import label_weights
-from mlstrat.splits import purge
 
 CLIP_SD = 4.0  # returns are clipped at so many standard deviations before they are learned
-MIN_ROWS = 250  # fewest labels for either part of a training window
 ALL_FEATURES = Selection()
-
-
-@dataclass(frozen=True, eq=False)
-class Inner:
-    """Out-of-sample predictions on the calibration tail of a training window.
-
-    Parameters
-    ----------
-    rows : (n_tail,) int64
-        Bars of the tail whose label was known at the cut.
-    block : (n_tail, 2 + n_votes) float64
-        Their predictions by the models fitted before the tail; each half of the tail is stacked by the
-        stack of the other half, so that nothing here was fitted on the row it speaks about.
-    stacked : (n_tail,) float64
-        Their probability by the stack of the whole tail: how the scores to come will be spread.
-    half : (n_tail,) int64
-        Which half a row lies in, 0 or 1; -1 for rows purged between the halves.
-    purged : int
-        Bars removed between the inner training part and the tail.
-    """
-
-    rows: IntArray
-    block: FloatArray
-    stacked: FloatArray
-    half: IntArray
-    purged: int
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """What one window's models learn from: whole-series arrays, and which rows may be used.
-
-    Parameters
-    ----------
-    x : (n_bars, n_features) float64
-        Features; finite from `first` on.
-    ret, up : (n_bars,) float64
-        Horizon labels.
-    resolved_at, close_time : (n_bars,) datetime64[ns]
-        When each label and each bar is known.
-    first : int
-        First bar of the window: the LSTM's state starts at zero here.
-    train : (n_train,) int64
-        Bars whose labels may be used.
-    overlap : float
-        Bars that one label spans.
-    embargo : int
-        Bars kept between the labels of the inner training part and the tail.
-    """
-
-    x: FloatArray
-    ret: FloatArray
-    up: FloatArray
-    resolved_at: TimeArray
-    close_time: TimeArray
-    first: int
-    train: IntArray
-    overlap: float
-    embargo: int
 
 
 def fit_ensemble(
@@ -153,69 +90,20 @@ def fit_with_guests(
     NotEnoughBarsError
         Either part has fewer than `min_rows` labels, the first one after its purge.
     ModelError
-        The labels are all alike.
+        The labels are all alike, or the window's start knows bars of its tail.
     MissingExtraError
         PyTorch is not installed.
     """
-    early, tail = _split(sample, calibration_share, min_rows)
+    early, tail = split_rows(sample, calibration_share, min_rows)
+    if sample.start is not None:
+        sample.start.refuse_after(sample.close_time[tail[0]])
     inner_models, own = _fit_models(sample, early, config, seeds, selection)
     votes, returns = _votes(sample, tail, inner_models, own.guests), _returns(config, own)
-    stack = _fit_stack(votes, returns, sample, tail)
-    inner = _inner(votes, returns, stack, sample, tail, purged=int(tail[0]) - int(early[-1]) - 1)
+    stack, inner = stack_votes(
+        votes, returns, sample, tail, config.calibration, purged=int(tail[0]) - int(early[-1]) - 1
+    )
     models, own = _fit_models(sample, sample.train, config, seeds, selection)
     return EnsembleArrays(models, stack), inner, own.guests
-
-
-def _inner(
-    votes: FloatArray, returns: IntArray, stack: Stack, sample: Sample, tail: IntArray, purged: int
-) -> Inner:
-    """Stack each half of the tail by what was fitted on the other half."""
-    kept, second = halves(tail, sample.resolved_at, sample.close_time, sample.embargo)
-    half = np.where(np.isin(tail, kept), 0, np.where(np.isin(tail, second), 1, -1))
-    whole = _apply_stack(votes, stack)
-    block = whole.copy()
-    for own, other in ((0, 1), (1, 0)):
-        if (half == other).any():
-            fitted = _fit_stack(votes[half == other], returns, sample, tail[half == other])
-            block[half == own] = _apply_stack(votes[half == own], fitted)
-    return Inner(tail, block, whole[:, PROB_UP].copy(), half, purged)
-
-
-def halves(
-    tail: IntArray, resolved_at: TimeArray, close_time: TimeArray, embargo: int
-) -> tuple[IntArray, IntArray]:
-    """Split the calibration tail into its first half, purged, and its second half."""
-    first, second = tail[: len(tail) // 2], tail[len(tail) // 2 :]
-    return purge(first, resolved_at, close_time[max(int(second[0]) - embargo, 0)]), second
-
-
-def fit_rows(
-    train: IntArray,
-    resolved_at: TimeArray,
-    close_time: TimeArray,
-    embargo: int,
-    calibration_share: float,
-) -> tuple[IntArray, IntArray]:
-    """Split training rows into those before the calibration tail, purged, and the tail."""
-    begin = len(train) - int(len(train) * calibration_share)
-    early, tail = train[:begin], train[begin:]
-    if len(tail):
-        early = purge(early, resolved_at, close_time[max(int(tail[0]) - embargo, 0)])
-    return early, tail
-
-
-def _split(sample: Sample, calibration_share: float, min_rows: int) -> tuple[IntArray, IntArray]:
-    train = sample.train
-    early, tail = fit_rows(train, sample.resolved_at, sample.close_time, sample.embargo, calibration_share)
-    if min(len(early), len(tail)) < min_rows:
-        need = rows_needed(len(train) - len(tail) - len(early), calibration_share, min_rows)
-        raise NotEnoughBarsError(len(train), need, "A training window")
-    return early, tail
-
-
-def rows_needed(purged: int, calibration_share: float, min_rows: int = MIN_ROWS) -> int:
-    """Return how many training rows give both parts `min_rows`, with so many purged between them."""
-    return int(max(min_rows / calibration_share, (min_rows + purged) / (1 - calibration_share))) + 1
 
 
 def _fit_models(
@@ -225,8 +113,8 @@ def _fit_models(
     seeds: tuple[int, int, int],
     selection: Selection,
 ) -> tuple[Models, FittedOwn]:
-    place = rows - sample.first
-    edges = fit_edges(sample.x[rows], config.bins)
+    place, start = rows - sample.first, sample.start
+    edges = start_edges(fit_edges(sample.x[rows], config.bins), start, len(sample.train))
     bins = bin_block(sample.x[sample.first : int(rows[-1]) + 1], edges)
     columns = select(sample.x[rows], bins[place], sample.up[rows], selection, seeds[0])
     unseen = np.setdiff1d(np.arange(len(edges)), columns)
@@ -247,11 +135,12 @@ def _fit_models(
     importances[columns] = gains
     sequence_target, sequence_weight = np.full(len(bins), np.nan), np.zeros(len(bins))
     sequence_target[place], sequence_weight[place] = target, weight
-    inputs, half = lstm_inputs(importances, edges, config)
+    inputs, half = lstm_inputs(start_first(importances, start), edges, config)
     if "lstm" in replaced:
         lstm = silent_lstm(inputs, half)
     else:
-        lstm = fit_lstm(bins, sequence_target, inputs, half, config, seeds[2], sequence_weight)
+        begun = None if start is None else start.lstm
+        lstm = fit_lstm(bins, sequence_target, inputs, half, config, seeds[2], sequence_weight, begun)
     own = fit_own(config.own, Lesson(seen, columns, edges, sample.up[rows], target, weight, unit), seeds[0])
     forest = silent_trees() if "forest" in replaced else widened(forest, columns)
     models = Models(edges, forest, widened(boosting, columns), lstm, unit, own.voters)
@@ -265,19 +154,6 @@ def _returns(config: ModelsConfig, own: FittedOwn) -> IntArray:
     return np.sort(np.array([*kept, *own.returns], np.int64)) - FOREST
 
 
-def _fit_stack(votes: FloatArray, returns: IntArray, sample: Sample, tail: IntArray) -> Stack:
-    """Fit the stack on tail votes (n_tail, n_votes); the base rate of the whole window is the offset."""
-    from scipy.optimize import nnls
-
-    centre, spread = votes.mean(axis=0), votes.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    offset = float(logit(sample.up[sample.train].mean()))
-    slope = fit_slopes((votes - centre) / spread, sample.up[tail], offset, sample.overlap)
-    weights = np.zeros(votes.shape[1])
-    weights[returns] = np.minimum(nnls(votes[:, returns], sample.ret[tail])[0], 1.0)
-    return Stack(offset, slope, centre, spread, weights)
-
-
 def _votes(sample: Sample, tail: IntArray, models: Models, guests: tuple[Guest, ...]) -> FloatArray:
     """Return the votes (n_tail, n_votes) on the tail; the LSTM ran from zero through all bars before."""
     n = COLUMNS - FOREST + int((models.voters.place >= COLUMNS).sum())
@@ -287,11 +163,3 @@ def _votes(sample: Sample, tail: IntArray, models: Models, guests: tuple[Guest, 
     advance_block(sample.x[sample.first : begin], state, silent)
     block = predict_with(sample.x[begin:end], state, silent, guests)
     return np.ascontiguousarray(block[tail - begin, FOREST:])
-
-
-def _apply_stack(votes: FloatArray, stack: Stack) -> FloatArray:
-    block = np.empty((len(votes), FOREST + votes.shape[1]))
-    block[:, FOREST:] = votes
-    for row in block:
-        stack_row(row, stack)
-    return block

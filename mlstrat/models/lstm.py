@@ -82,6 +82,7 @@ def fit_lstm(
     config: ModelsConfig,
     seed: int,
     weight: FloatArray | None = None,
+    start: Lstm | None = None,
 ) -> Lstm:
     """Train the LSTM on a contiguous sequence.
 
@@ -99,6 +100,8 @@ def fit_lstm(
         Seed of the initial weights.
     weight : (n_bars,) float64, optional
         How much each target counts; default 1 each.
+    start : Lstm, optional
+        Weights to begin with, of as many units; an input that it does not have begins at random.
 
     Raises
     ------
@@ -115,7 +118,8 @@ def fit_lstm(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             counts = np.isfinite(target).astype(np.float64) if weight is None else weight
-            return _train(torch, scaled_inputs(bins, inputs, half), target, counts, inputs, half, config)
+            x = scaled_inputs(bins, inputs, half)
+            return _train(torch, x, target, counts, inputs, half, config, start)
     finally:
         torch.set_num_threads(threads)
 
@@ -128,11 +132,15 @@ def _train(
     inputs: IntArray,
     half: FloatArray,
     config: ModelsConfig,
+    start: Lstm | None,
 ) -> Lstm:
     # Weights are drawn on the CPU, so that a seed means the same everywhere; sums differ in their last bits.
     device = "cuda" if config.device == "auto" and torch.cuda.is_available() else "cpu"
     net = torch.nn.LSTM(x.shape[1], config.lstm_units).to(device)
     head = torch.nn.Linear(config.lstm_units, 1).to(device)
+    if start is not None:
+        with torch.no_grad():
+            _begin(torch, net, head, inputs, start)
     weights = [*net.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=config.lstm_learning_rate, weight_decay=WEIGHT_DECAY)
     parts = _segments(x, target, weight)
@@ -150,6 +158,17 @@ def _train(
             optimiser.step()
             state = tuple(part_state.detach() for part_state in state)
     return _arrays(net, head, inputs, half)
+
+
+def _begin(torch: Any, net: Any, head: Any, inputs: IntArray, start: Lstm) -> None:
+    """Put the weights of `start` in the place of the random ones, by input."""
+    _, here, there = np.intersect1d(inputs, start.inputs, return_indices=True)
+    net.weight_ih_l0[:, torch.from_numpy(here)] = torch.from_numpy(start.w_x[there].T).float()
+    net.weight_hh_l0.copy_(torch.from_numpy(start.w_h.T))
+    net.bias_ih_l0.copy_(torch.from_numpy(start.bias))
+    net.bias_hh_l0.zero_()
+    head.weight[0] = torch.from_numpy(start.w_out).float()
+    head.bias.fill_(start.b_out)
 
 
 def _segments(x: FloatArray, target: FloatArray, weight: FloatArray) -> tuple[NDArray[np.float32], ...]:

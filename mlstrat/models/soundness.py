@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mlstrat.calibration import Curve, check_curve
 from mlstrat.errors import ModelError
 from mlstrat.models.ensemble import FOREST, EnsembleArrays, Models, Stack
 from mlstrat.models.lstm import Lstm
@@ -44,6 +45,10 @@ TENSORS = {
     "stack.centre": ("float64", 1),
     "stack.spread": ("float64", 1),
     "stack.weights": ("float64", 1),
+    "stack.curve.weights": ("float64", 1),
+    "stack.curve.knots": ("float64", 1),
+    "stack.curve.shift": ("float64", 1),
+    "stack.curve.scale": ("float64", 1),
     "state": ("float64", 2),
 }
 # Only there where the user's own models vote.
@@ -59,6 +64,8 @@ _SCALARS = (
     "models.unit",
     "models.lstm.b_out",
     "stack.offset",
+    "stack.curve.shift",
+    "stack.curve.scale",
     *(
         f"models.{model}.{part}"
         for model in ("forest", "boosting", "voters.trees")
@@ -124,7 +131,7 @@ def _ensemble(tensors: dict[str, Any]) -> EnsembleArrays:
     else:
         parts["voters"] = NO_VOTERS
     models = part(Models, "models", lstm=part(Lstm, "models.lstm"), **parts)
-    return EnsembleArrays(models, part(Stack, "stack"))
+    return EnsembleArrays(models, part(Stack, "stack", curve=part(Curve, "stack.curve")))
 
 
 def _value(tensors: dict[str, Any], name: str) -> Any:
@@ -199,6 +206,9 @@ def _check_voters(ensemble: EnsembleArrays, n_features: int, n_bins: int) -> Non
             raise _unsound(f"stack.{name}", f"has shape {getattr(stack, name).shape} for {n} own models")
     if not (stack.spread > 0).all():
         raise _unsound("stack.spread", "has a number that is not positive")
+    wrong = check_curve(stack.curve)
+    if wrong:
+        raise _unsound("stack.curve", wrong)
     if any(len(getattr(voters, name)) != n for name in ("base", "scale", "place")):
         raise _unsound("models.voters", "has arrays of unequal length")
     if not ((voters.kind >= PLAIN) & (voters.kind <= GIVEN)).all():

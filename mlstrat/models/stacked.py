@@ -18,8 +18,9 @@ from mlstrat.models.contract import (
     seed_of,
 )
 from mlstrat.models.ensemble import MAGNITUDE, PROB_UP, start_state
-from mlstrat.models.fitting import MIN_ROWS, Sample, fit_with_guests
+from mlstrat.models.fitting import fit_with_guests
 from mlstrat.models.guests import predict_with
+from mlstrat.models.sample import MIN_ROWS, Sample
 
 _USUAL = ModelsConfig()
 

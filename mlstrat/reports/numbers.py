@@ -14,6 +14,7 @@ from mlstrat.execution.types import REASON_NAMES, Result
 from mlstrat.models import scores
 from mlstrat.models.scores import Interval, Reliability
 from mlstrat.reports.baselines import Baseline, fair_baselines
+from mlstrat.reports.risk_numbers import flag_counts, risk_at_entry
 from mlstrat.reports.story import Story
 from mlstrat.reports.verdict import StoryNumbers, verdict
 from mlstrat.signals.decide import conformal_of
@@ -136,6 +137,9 @@ def as_json(numbers: Numbers, story: Story) -> dict[str, Any]:
         "strict": asdict(story.strict),
         "stopper": story.stopper,
         "conformal": _conformal(story),
+        "flags": flag_counts(story),
+        "risk_at_entry": risk_at_entry(story),
+        "sentiment_overlap": _overlap(story),
         "controls": asdict(story.controls) if story.controls else None,
         "sentiment_share": story.sentiment_share,
         "folds": [asdict(row) for row in numbers.folds],
@@ -156,6 +160,14 @@ def _conformal(story: Story) -> dict[str, Any] | None:
         "resolved": said.resolved,
         "alone": float(np.mean(said.direction[story.predictions.known] != 0)),
     }
+
+
+def _overlap(story: Story) -> dict[str, float] | None:
+    """Return how models and sentiment correlate; None where no bar has both."""
+    found = story.overlap
+    if found is None or not found.bars:
+        return None
+    return {"bars": found.bars, "whole": found.whole, "highest": found.highest}
 
 
 def bootstrap_block(n_bars: int, target_periods: int) -> float:

@@ -9,16 +9,18 @@ from typing import Any
 
 from mlstrat.errors import MissingExtraError
 from mlstrat.files import write_bytes, write_json
-from mlstrat.reports import control_tables, figures, tables, tearsheet, wording
+from mlstrat.reports import control_tables, figures, risk_tables, tables, tearsheet, wording
 from mlstrat.reports.numbers import Numbers, as_json, measure
 from mlstrat.reports.story import Story
 
 PAGE_NAME = "report.html"
 METRICS_NAME = "metrics.json"
 TRADES_NAME = "trades.csv"
+RISK_NAME = "risk.csv"
 _TEMPLATE = "report.html.j2"
 _LINKS = {
     TRADES_NAME: "all trades as CSV",
+    RISK_NAME: "the risk of each at the close that decided it",
     tearsheet.FILE_NAME: "the QuantStats tear sheet (daily returns)",
 }
 
@@ -78,6 +80,9 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
         "costs": tables.costs(numbers.performance, judged),
         "baselines": tables.baselines(numbers, judged),
         "strict": tables.strict(story),
+        "overlap": story.overlap.sentences() if story.overlap else [],
+        "flags": risk_tables.flags(story),
+        "risk": risk_tables.at_entry(story),
         **_controls(story),
         "settings": tables.settings(story.config),
         "manifest": tables.manifest(story.manifest),

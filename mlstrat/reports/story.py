@@ -13,24 +13,14 @@ from mlstrat.arrays import FloatArray
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
-from mlstrat.execution.types import Decisions, Result
+from mlstrat.execution.types import DECISION_COLUMNS, Decisions, Result
 from mlstrat.predictions import Predictions
 from mlstrat.reports.controls import Controls
 from mlstrat.signals.funnel import Funnel
+from mlstrat.signals.overlap import Overlap
+from mlstrat.signals.risk import RiskColumns
 
-_PER_BAR_PREDICTIONS = (
-    "time",
-    "prob_up",
-    "magnitude",
-    "votes",
-    "score",
-    "win_prob",
-    "win_se",
-    "payoff",
-    "threshold",
-    "fold",
-)
-_PER_BAR_DECISIONS = ("time", "side", "fraction", "units", "stop", "target", "max_bars", "stage", "quality")
+_PER_BAR_DECISIONS = ("time", *DECISION_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -82,6 +72,10 @@ class Story:
         Share of the predicted bars with known sentiment; NaN where the run has no headlines.
     stopper : str
         A sentence for a run without trades: which step stopped it and which value would have passed.
+    risk : RiskColumns, optional
+        What spoke against a trade at each bar.
+    overlap : Overlap, optional
+        Whether models and headlines said the same.
     controls : Controls, optional
         Permuted labels and other seeds, where the settings ask for them.
 
@@ -104,6 +98,8 @@ class Story:
     sentiment_share: float = float("nan")
     stopper: str = ""
     controls: Controls | None = None
+    risk: RiskColumns | None = None
+    overlap: Overlap | None = None
 
     def __post_init__(self) -> None:
         rows = {
@@ -133,12 +129,11 @@ class Story:
     def judged(self) -> Story:
         """The same run from the first predicted bar on: the part on which every number is computed."""
         part = slice(self.first, None)
-        predictions = {name: getattr(self.predictions, name)[part] for name in _PER_BAR_PREDICTIONS}
         decisions = {name: getattr(self.decisions, name)[part] for name in _PER_BAR_DECISIONS}
         return replace(
             self,
             bars=self.bars[part],
-            predictions=replace(self.predictions, **predictions),
+            predictions=self.predictions[part],
             up=self.up[part],
             decisions=replace(self.decisions, **decisions),
             result=_from_bar(self.result, self.first),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlstrat.arrays import FloatArray, njit
+from mlstrat.arrays import BoolArray, FloatArray, SideArray, njit
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.data.instrument import Instrument
@@ -19,7 +19,9 @@ from mlstrat.execution.rule import bracket, bracket_holds
 from mlstrat.execution.types import Decisions, RiskRules
 from mlstrat.predictions import Predictions, TradeTerms
 from mlstrat.sentiment.align import SentimentSeries, check_mood
+from mlstrat.signals.confirmation import confirmed_at, of_side
 from mlstrat.signals.conformal import Conformal, conformal
+from mlstrat.signals.flags import bar_flags
 from mlstrat.signals.funnel import BAR, KELLY, PREDICTED, QUALITY, THRESHOLD
 from mlstrat.signals.kelly import STANDARD_ERRORS, kelly_fraction, position_fraction
 from mlstrat.signals.quality import least_quality, quality_score
@@ -131,6 +133,10 @@ def decide(
     atr_px: FloatArray,
     config: RunConfig,
     rules: SignalRules | None = None,
+    flags: SideArray | None = None,
+    *,
+    confirmed: BoolArray | None = None,
+    sides: SideArray | None = None,
 ) -> Decisions:
     """Decide every bar as if flat.
 
@@ -145,9 +151,19 @@ def decide(
     atr_px : (n_bars,) float64
         ATR(14) at each close, in price.
     config : RunConfig
-        The sections signals, kelly and stops.
+        The sections signals, kelly, stops and risk.
     rules : SignalRules, optional
         Instead of those of the configuration, for studies that vary them.
+    flags : (n_bars,) int8, optional
+        Breakers on data, where they are known already: from `mlstrat.signals.flags.bar_flags`, or of other
+        decisions on these bars. A flagged bar keeps its stage and its quality, and has no trade.
+    confirmed : (n_bars, 2) bool, optional
+        Where the conditions of the configuration hold for a long and for a short, where that is known
+        already: from `mlstrat.signals.confirmation.confirmed_at`. Needed for bars without their warm-up, and
+        for conditions on other symbols. A bar that is not confirmed has no trade either.
+    sides : (n_bars,) int8, optional
+        The side to judge at each bar, 1, -1 or 0 for none, in place of the one that the score chooses; the
+        model then says whether to take it and how much (meta-labels, Lopez de Prado 2018, ch. 3.6).
 
     Returns
     -------
@@ -157,9 +173,10 @@ def decide(
     Raises
     ------
     DataError
-        Predictions or sentiment are of other bars.
+        Predictions, sentiment, flags, confirmations or sides are of other bars, or a side is none.
     ConfigError
-        The odds were calibrated for another trade: stop, target, time exit, costs or blend.
+        The odds were calibrated for another trade: stop, target, time exit, costs or blend. Or
+        `risk.novelty` is set and no flags are given.
     """
     check_mood(mood, bars)
     if not np.array_equal(predictions.time, bars.time):
@@ -168,7 +185,11 @@ def decide(
             f"{bars.symbol}: decide on the bars that were predicted."
         )
     _refuse_other_terms(predictions, config, bars)
+    rules = rules or signal_rules(config, bars.instrument.tick)
+    chosen = _chosen(predictions.score, predictions.threshold, rules) if sides is None else sides
+    _check_sides(chosen, bars)
     table = _decide(
+        chosen,
         bars.close,
         atr_px,
         predictions.prob_up,
@@ -180,10 +201,19 @@ def decide(
         predictions.threshold,
         mood.score,
         mood.confidence,
-        rules or signal_rules(config, bars.instrument.tick),
+        rules,
     )
     if config.signals.conformal:
-        _abstain(table, bars, predictions, config)
+        _abstain(table, chosen, bars, predictions, config)
+    if flags is None:
+        flags = bar_flags(bars, atr_px, config, predictions.novelty)
+    if len(flags) != len(bars):
+        raise DataError(f"flags of {len(flags):,} rows do not match {len(bars):,} bars: give one a bar.")
+    _take_back(table, flags != 0)
+    if confirmed is None:
+        confirmed = confirmed_at(bars, config)
+    if confirmed is not None:
+        _take_back(table, ~_confirmed(table[:, SIDE], confirmed))
     side = table[:, SIDE].astype(np.int8)
     return Decisions(
         symbol=bars.symbol,
@@ -196,6 +226,7 @@ def decide(
         max_bars=np.where(side != 0, config.stops.max_bars, 0).astype(np.int64),
         stage=table[:, STAGE].astype(np.int8),
         quality=table[:, GRADE].copy(),
+        flags=flags.copy(),
     )
 
 
@@ -205,18 +236,48 @@ def conformal_of(bars: Bars, predictions: Predictions, config: RunConfig) -> Con
     return conformal(bars.open, predictions.prob_up, coverage, ahead)
 
 
-def _abstain(table: FloatArray, bars: Bars, predictions: Predictions, config: RunConfig) -> None:
+def _check_sides(sides: SideArray, bars: Bars) -> None:
+    if sides.shape != (len(bars),) or not np.isin(sides, (-1, 0, 1)).all():
+        raise DataError(
+            f"sides of shape {sides.shape} do not fit {len(bars):,} bars: give 1, -1 or 0 for each bar."
+        )
+
+
+def _confirmed(side: FloatArray, confirmed: BoolArray) -> BoolArray:
+    if confirmed.shape != (len(side), 2):
+        raise DataError(
+            f"confirmations of shape {confirmed.shape} do not match {len(side):,} bars: give one for a long and "
+            "one for a short at each bar."
+        )
+    return of_side(confirmed, side)
+
+
+def _abstain(
+    table: FloatArray, chosen: SideArray, bars: Bars, predictions: Predictions, config: RunConfig
+) -> None:
     """Take back every candidate whose direction is not alone in its conformal set."""
     said = conformal_of(bars, predictions, config)
-    chosen = np.where(predictions.score > 0.5, 1, -1)
     unsure = (table[:, STAGE] >= THRESHOLD) & (chosen != said.direction)
-    table[unsure, SIDE], table[unsure, FRACTION], table[unsure, STAGE] = 0.0, 0.0, PREDICTED
-    for column in (STOP_PX, TARGET_PX, GRADE):
-        table[unsure, column] = np.nan
+    _take_back(table, unsure)
+    table[unsure, STAGE], table[unsure, GRADE] = PREDICTED, np.nan
+
+
+def _take_back(table: FloatArray, bars: BoolArray) -> None:
+    table[bars, SIDE] = table[bars, FRACTION] = 0.0
+    table[bars, STOP_PX] = table[bars, TARGET_PX] = np.nan
+
+
+@njit
+def _chosen(score: FloatArray, threshold: FloatArray, rules: SignalRules) -> SideArray:
+    out = np.empty(len(score), np.int8)
+    for t in range(len(score)):
+        out[t] = chosen_side(score[t], threshold[t], rules)
+    return out
 
 
 @njit
 def _decide(
+    sides: SideArray,
     close: FloatArray,
     atr_px: FloatArray,
     prob_up: FloatArray,
@@ -233,7 +294,8 @@ def _decide(
     out = np.empty((len(close), 6))
     for t in range(len(close)):
         forecast = Forecast(prob_up[t], votes[t], score[t], win_prob[t], win_se[t], payoff[t], threshold[t])
-        decide_row(forecast, mood_score[t], mood_confidence[t], close[t], atr_px[t], rules, out[t])
+        mood = mood_score[t], mood_confidence[t]
+        decide_side(sides[t], forecast, mood, close[t], atr_px[t], rules, out[t])
     return out
 
 
@@ -249,16 +311,33 @@ def decide_row(
 ) -> None:
     """Decide one bar into `out`: side, fraction, stop, target, stage, quality.
 
-    The score chooses the side, so that there is never a candidate for both; Kelly sizes it by the odds of
-    that side's trade. What is not reached stays 0 (side, fraction) or NaN.
+    The score chooses the side, so that there is never a candidate for both.
+    """
+    side = chosen_side(forecast.score, forecast.threshold, rules)
+    decide_side(side, forecast, (mood_score, mood_confidence), close, atr_px, rules, out)
+
+
+@njit
+def decide_side(
+    side: int,
+    forecast: Forecast,
+    mood: tuple[float, float],
+    close: float,
+    atr_px: float,
+    rules: SignalRules,
+    out: FloatArray,
+) -> None:
+    """Decide one bar as `decide_row` does, for a side that is given: 1, -1, or 0 for none.
+
+    Kelly sizes it by the odds of that side's trade; a side that the rules do not allow is none. `mood` is
+    the score and the confidence of sentiment. What is not reached stays 0 (side, fraction) or NaN.
     """
     out[SIDE], out[FRACTION], out[STAGE] = 0.0, 0.0, BAR
     out[STOP_PX], out[TARGET_PX], out[GRADE] = np.nan, np.nan, np.nan
     if not (math.isfinite(forecast.prob_up) and math.isfinite(atr_px)):
         return
     out[STAGE] = PREDICTED
-    side = chosen_side(forecast.score, forecast.threshold, rules)
-    if side == 0:
+    if side == 0 or (side > 0 and not rules.long) or (side < 0 and not rules.short):
         return
     out[STAGE] = THRESHOLD
     column = (1 - side) // 2
@@ -273,7 +352,7 @@ def decide_row(
     out[STAGE] = KELLY
     forest, boosting, lstm = forecast.votes[0], forecast.votes[1], forecast.votes[2]
     out[GRADE] = quality_score(
-        side, forecast.prob_up, forest, boosting, lstm, win_prob, win_se, payoff, mood_score, mood_confidence
+        side, forecast.prob_up, forest, boosting, lstm, win_prob, win_se, payoff, mood[0], mood[1]
     )
     confidence = forecast.prob_up if side > 0 else 1.0 - forecast.prob_up
     if confidence < rules.min_confidence or out[GRADE] < rules.min_quality:

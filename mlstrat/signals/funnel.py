@@ -21,6 +21,8 @@ class Funnel:
     above_threshold: int
     positive_kelly: int
     quality: int
+    unflagged: int
+    confirmed: int
     flat: int
     breaker: int
     quantity: int
@@ -34,6 +36,8 @@ class Funnel:
             ("above the entry threshold", self.above_threshold),
             ("positive Kelly fraction", self.positive_kelly),
             ("signal quality", self.quality),
+            ("no data flag", self.unflagged),
+            ("confirmed", self.confirmed),
             ("while flat", self.flat),
             ("no breaker open", self.breaker),
             ("quantity above zero", self.quantity),
@@ -54,6 +58,8 @@ def funnel_of(decisions: Decisions, result: Result) -> Funnel:
         above_threshold=reached(THRESHOLD),
         positive_kelly=reached(KELLY),
         quality=reached(QUALITY),
+        unflagged=int(np.sum((decisions.stage >= QUALITY) & (decisions.flags == 0))),
+        confirmed=int(np.count_nonzero(decisions.side)),
         flat=result.sent,
         breaker=allowed,
         quantity=allowed - result.zero_units,

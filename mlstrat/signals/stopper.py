@@ -9,7 +9,8 @@ from mlstrat.config import RunConfig
 from mlstrat.execution.types import Decisions
 from mlstrat.predictions import Predictions
 from mlstrat.signals.decide import SignalRules, chosen_side, signal_rules
-from mlstrat.signals.funnel import KELLY, THRESHOLD, Funnel
+from mlstrat.signals.flags import FLAG_NAMES
+from mlstrat.signals.funnel import KELLY, QUALITY, THRESHOLD, Funnel
 from mlstrat.signals.kelly import kelly_fraction
 from mlstrat.signals.quality import GRADES, grade_of
 
@@ -41,6 +42,10 @@ def stopper(funnel: Funnel, predictions: Predictions, decisions: Decisions, conf
         return _no_fraction(predictions, decisions, config)
     if not funnel.quality:
         return _too_poor(predictions, decisions, config)
+    if not funnel.unflagged:
+        return _all_flagged(decisions)
+    if not funnel.confirmed:
+        return _unconfirmed(funnel, config)
     if not funnel.breaker:
         return (
             "Breakers stopped every entry: raise breakers.max_drawdown or breakers.max_daily_loss, or set 0."
@@ -103,6 +108,30 @@ def _best_kelly(predictions: Predictions, at: BoolArray, rules: SignalRules) -> 
         payoff = predictions.payoff[t, column]
         best = max(best, kelly_fraction(win_prob, win_se, payoff, rules.standard_errors))
     return best
+
+
+def _all_flagged(decisions: Decisions) -> str:
+    flags = decisions.flags[decisions.stage == QUALITY]
+    count = {name: int(np.sum(flags & bit != 0)) for bit, name in FLAG_NAMES.items()}
+    told = ", ".join(f"{name} at {bars:,}" for name, bars in count.items() if bars)
+    return (
+        f"Breakers on data stopped every one of {len(flags):,} signals ({told}): raise risk.shock_atr, "
+        "risk.stale_bars or risk.novelty, or set 0."
+    )
+
+
+def _unconfirmed(funnel: Funnel, config: RunConfig) -> str:
+    signals = config.signals
+    texts = {
+        "confirm": signals.confirm,
+        "confirm_long": signals.confirm_long,
+        "confirm_short": signals.confirm_short,
+    }
+    told = " and ".join(f'signals.{name} = "{text}"' for name, text in texts.items() if text)
+    return (
+        f"At the close of none of {funnel.unflagged:,} signals did what is to confirm it hold ({told}): loosen "
+        "it, or leave it empty."
+    )
 
 
 def _too_poor(predictions: Predictions, decisions: Decisions, config: RunConfig) -> str:

@@ -34,6 +34,9 @@ lstm_epochs = 1
 
 [kelly]
 shrink = "off"
+
+[report]
+seeds = 1
 """
 
 

@@ -41,6 +41,8 @@ lstm_epochs = 4
 threshold = 0.5
 [kelly]
 shrink = "off"
+[report]
+seeds = 1
 """
 HASHES = ("predictions_sha256", "decisions_sha256", "trades_sha256", "windows")
 FILES = (

@@ -79,6 +79,13 @@ def another_model():
 
 
 ODDS = manifest()["odds"]
+
+
+def with_curve(**parts):
+    """Odds of a long whose calibration map has other parts."""
+    return saying(odds=[{**ODDS[0], "curve": {**ODDS[0]["curve"], **parts}}, ODDS[1]])
+
+
 FLOAT = {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}
 
 # Name -> (the file, what the refusal says).
@@ -105,10 +112,10 @@ HOSTILE = {
     "NaN": (said_as(b"0.51", b"NaN"), "NaN is no JSON number"),
     "Infinity": (said_as(b"0.51", b"-Infinity"), "-Infinity is no JSON number"),
     "1e999": (said_as(b"0.51", b"1e999"), "1e999 is too large"),
-    "key twice": (said_as(b'"schema": 1', b'"schema": 1, "schema": 1'), "a key stands twice"),
+    "key twice": (said_as(b'"schema": 2', b'"schema": 2, "schema": 2'), "a key stands twice"),
     "text that is no UTF-8": (said_as(b'BTCUSDT", "timeframe', b'\xff\xfe", "timeframe'), "is not JSON"),
     "list for a manifest": (forge([1]), "has schema None"),
-    "schema of tomorrow": (saying(schema=2), "has schema 2, and this program reads 1"),
+    "schema of tomorrow": (saying(schema=3), "has schema 3, and this program reads 2"),
     "schema true": (saying(schema=True), "has schema True"),
     "unknown section": (saying(run="rm -rf"), "run is unknown"),
     # What the manifest says.
@@ -146,12 +153,26 @@ HOSTILE = {
         "times of the window are not in order",
     ),
     "labels counted in words": (saying(window__n_train="many"), "'many' is no count"),
+    "map that there is none of": (saying(window__calibration=["platt", "beta", "gamma"]), "calibration maps"),
+    "fewer maps than there are": (saying(window__calibration=["platt"]), "calibration maps"),
     "selected feature that is none": (saying(window__selected=["rsi"]), "none of the features"),
     "odds in words": (saying(odds=[{**ODDS[0], "payoff": "inf"}, ODDS[1]]), "'inf' is no number"),
     "odds too large for a float": (saying(odds=[{**ODDS[0], "win": 10**400}, ODDS[1]]), "lacks something"),
     "odds with no spread": (saying(odds=[{**ODDS[0], "spread": 0}, ODDS[1]]), "must be positive"),
     "odds of one side twice": (saying(odds=[ODDS[0], ODDS[0]]), "another side"),
     "odds of three sides": (saying(odds=[*ODDS, ODDS[0]]), "lacks something"),
+    "odds with a falling slope": (with_curve(weights=[-0.1]), "below zero"),
+    "odds with a map of three weights": (with_curve(weights=[0.1, 0.2, 0.3]), "has 3 weights"),
+    "odds with a map of no scale": (with_curve(scale=0.0), "scale that is not positive"),
+    "odds with steps in disorder": (with_curve(weights=[0.1, 0.2], knots=[1.0, 0.5]), "do not ascend"),
+    "odds with fewer steps than levels": (with_curve(weights=[0.1, 0.2], knots=[1.0]), "do not ascend"),
+    "odds with a knot in words": (with_curve(knots=["here"]), "'here' is no number"),
+    "odds with a map unsure of nothing": (
+        saying(odds=[{**ODDS[0], "curve_var": [0.0]}, ODDS[1]]),
+        "variance",
+    ),
+    "odds with too many variances": (saying(odds=[{**ODDS[0], "curve_var": [1, 1]}, ODDS[1]]), "2 variances"),
+    "odds that drift backwards": (saying(odds=[{**ODDS[0], "drift_var": -1}, ODDS[1]]), "must be positive"),
     "odds without a payoff": (saying(odds=[{"side": 1.0}, ODDS[1]]), "lacks something"),
     "odds for a list": (saying(odds=[[], []]), "is no table"),
     "threshold of 2": (saying(threshold=[2.0, None]), "is no probability"),
@@ -245,6 +266,11 @@ HOSTILE = {
         changed("stack.spread", 1, 0.0),
         "spread has a number that is not positive",
     ),
+    "stack with a falling map": (changed("stack.curve.weights", 0, -1.0), "one below zero"),
+    "stack with a map of no scale": (changed("stack.curve.scale", 0, 0.0), "scale that is not positive"),
+    "stack with steps and no levels": (holding(stack__curve__knots=np.zeros(2)), "do not ascend"),
+    "stack with a map of NaN": (changed("stack.curve.shift", 0, np.nan), "not finite"),
+    "stack without a map": (holding(stack__curve__weights=None), "stack.curve.weights is missing"),
     "own model that votes into another row": (
         changed("models.voters.place", 0, 6, with_voter()),
         "names a column outside 2 to 5",

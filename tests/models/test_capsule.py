@@ -48,7 +48,8 @@ def test_it_comes_back_bit_for_bit(tmp_path):
     for name, array in {**to_tensors(made.ensemble), "state": made.state}.items():
         stored = {**to_tensors(again.ensemble), "state": again.state}[name]
         assert (stored.dtype, stored.shape, stored.tobytes()) == (array.dtype, array.shape, array.tobytes())
-    assert (again.window, again.odds, again.about) == (made.window, made.odds, made.about)
+    assert (again.window, again.about) == (made.window, made.about)
+    assert repr(again.odds) == repr(made.odds)
     np.testing.assert_array_equal(again.threshold, made.threshold)
     assert dumps(again) == dumps(made) == (tmp_path / "model.capsule").read_bytes()
 

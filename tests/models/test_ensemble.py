@@ -19,7 +19,8 @@ from mlstrat.models.ensemble import (
     start_state,
     to_tensors,
 )
-from mlstrat.models.fitting import Sample, fit_ensemble
+from mlstrat.models.fitting import fit_ensemble
+from mlstrat.models.sample import Sample
 
 HOUR = np.timedelta64(3_600_000_000_000, "ns")
 SIZES = ModelsConfig(

@@ -21,9 +21,10 @@ from mlstrat.models.estimators import (
     BinnedForestClassifier,
     StatefulLSTMRegressor,
 )
-from mlstrat.models.fitting import Sample, fit_ensemble
+from mlstrat.models.fitting import fit_ensemble
 from mlstrat.models.forest import fit_forest
 from mlstrat.models.lstm import fit_lstm, lstm_inputs
+from mlstrat.models.sample import Sample
 from mlstrat.models.stacked import EnsembleClassifier
 
 SIZES = ModelsConfig(

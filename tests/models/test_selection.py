@@ -12,7 +12,8 @@ from mlstrat.errors import ConfigError, ModelError
 from mlstrat.foldstore import FoldStore
 from mlstrat.models.binning import bin_block, fit_edges
 from mlstrat.models.ensemble import ensemble_sha256, predict_block, start_state
-from mlstrat.models.fitting import Sample, fit_ensemble
+from mlstrat.models.fitting import fit_ensemble
+from mlstrat.models.sample import Sample
 from mlstrat.models.selection import Selection, cluster_features, rank_correlation, select, widened
 from mlstrat.models.trees import LEAF, Trees
 from mlstrat.online import OnlineWalkForward

@@ -15,11 +15,14 @@ from mlstrat.engines.on_backtrader.advisor import NO_TRADE, Advice
 from mlstrat.features.choose import choose, market_of
 from mlstrat.features.matrix import check_length
 from mlstrat.features.runner import Runner, seconds_of
+from mlstrat.models.transfer import Start
 from mlstrat.online import OnlineWalkForward
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.signals.conformal import AdaptiveConformal
 from mlstrat.signals.decide import FRACTION, SIDE, STOP_PX, TARGET_PX, decide_row, signal_rules
+from mlstrat.signals.flags import FlagStream, flag_rules
+from mlstrat.transfer import load_start
 from mlstrat.walkforward import schedule_for
 
 if TYPE_CHECKING:
@@ -43,6 +46,8 @@ class RetrainingAdvisor:
         Aligned with the bars.
     others : sequence of Bars
         Bars of the other symbols that the features name.
+    start : Start, optional
+        Another symbol's model that each window starts from.
     """
 
     def __init__(
@@ -54,14 +59,17 @@ class RetrainingAdvisor:
         bars: Bars,
         mood: SentimentSeries,
         others: Sequence[Bars] = (),
+        start: Start | None = None,
     ) -> None:
         self._online = OnlineWalkForward(
-            names, lookback, schedule, config, bars.timeframe, bars.instrument, mood, others
+            names, lookback, schedule, config, bars.timeframe, bars.instrument, mood, others, start
         )
         self._rules = signal_rules(config, bars.instrument.tick)
         self._mood, self._max_bars = mood, config.stops.max_bars
         coverage = config.signals.conformal
         self._conformal = AdaptiveConformal(coverage, config.labels.target_periods) if coverage else None
+        rules = flag_rules(config, bars.timeframe, bars.instrument)
+        self._flags = FlagStream(rules, bars.timeframe, bars.instrument)
 
     @property
     def predictions(self) -> Predictions:
@@ -72,7 +80,8 @@ class RetrainingAdvisor:
         """Take the bar that closes, refit where a new window begins, and return its candidate."""
         forecast, atr_px = self._online.update(row)
         alone = self._direction_alone(float(row[0]), math.nan if forecast is None else forecast.prob_up)
-        if forecast is None:
+        flags = self._flags.step(row, atr_px, self._online.novelty)
+        if forecast is None or flags:
             return NO_TRADE
         out = np.empty(6)
         mood = float(self._mood.score[bar_index]), float(self._mood.confidence[bar_index])
@@ -100,4 +109,5 @@ def retraining_advisor(
     lookback = runner.lookbacks(features, seconds_of(bars.close_time))
     check_length(features, lookback, len(bars))
     schedule = schedule_for(bars, int(lookback.max()) - 1, config)
-    return RetrainingAdvisor(runner.names, lookback, schedule, config, bars, mood, others)
+    start = load_start(config, runner.names, bars.timeframe)
+    return RetrainingAdvisor(runner.names, lookback, schedule, config, bars, mood, others, start)

@@ -1,0 +1,297 @@
+"""A sweep in a folder: begun, interrupted or already there; with every column in the trial ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlstrat import ledger
+from mlstrat.arrays import FloatArray
+from mlstrat.beside import cache_beside
+from mlstrat.config import RunConfig
+from mlstrat.data.bars import Bars
+from mlstrat.errors import RunFolderError
+from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
+from mlstrat.ledger import Ledger, Trial
+from mlstrat.pipeline import load_bars, load_others, refuse_missing, require
+from mlstrat.runfolder import (
+    MANIFEST,
+    Inputs,
+    begin,
+    inputs_of,
+    other_code,
+    other_settings,
+    read_manifest,
+    set_aside,
+    sources_of,
+)
+from mlstrat.sentiment.series import mood_for
+from mlstrat.sweep import page
+from mlstrat.sweep.forecasts import Record, Walked
+from mlstrat.sweep.grid import Grid, config_of, put, rows_of
+from mlstrat.sweep.measures import MEASURES
+from mlstrat.sweep.result import Sweep
+from mlstrat.sweep.run import Batch, Columns, Watching, batches
+from mlstrat.walkforward import Fits
+
+TABLE, PAGE, PARTS = "columns.parquet", "sweep.html", "parts"
+_HASH = 32
+_PAGE = (("jinja2", "report", "The page of a sweep"), ("plotly", "report", "The page of a sweep"))
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep on disk: its folder, what it found, how many trials its data have seen, and whether it was
+    already there."""
+
+    folder: Path
+    sweep: Sweep
+    trials: int
+    reused: bool
+
+
+def sweep_into(
+    config: RunConfig,
+    grid: Grid,
+    folder: Path,
+    *,
+    resume: bool = False,
+    watcher: Watching | None = None,
+    use_cache: bool = True,
+    fits: Fits | None = None,
+) -> Swept:
+    """Sweep a run's settings into a folder, going on where an interrupted sweep of the same inputs stopped.
+
+    The folder receives columns.parquet, sweep.html, manifest.json and the batches of columns. Beside it lie
+    the cache of fitted models and the trial ledger, into which every column is entered.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    grid : Grid
+        What varies.
+    folder : Path
+        Where to write; empty, or of the same sweep.
+    resume : bool
+        Refuse to begin anew.
+    watcher : Watching, optional
+        Told what goes on.
+    use_cache : bool
+        Whether models are taken from the cache and put there.
+    fits : callable, optional
+        Fits models elsewhere, such as `mlstrat.cluster.OnCluster`.
+
+    Raises
+    ------
+    RunFolderError
+        The folder cannot be used.
+    ConfigError, DataError, ModelError, MissingExtraError
+        A run of the grid cannot be made.
+    """
+    watcher = watcher or Watching()
+    for settings in rows_of(grid.fitting):
+        require(config_of(config, settings), "kernel")
+    refuse_missing(_PAGE)
+    watcher.stage("reading bars and scoring headlines")
+    bars = load_bars(config)
+    inputs = _inputs(config, grid, bars)
+    if _state(folder, inputs, resume) == "outdated":
+        why = "; ".join(other_code(folder, inputs))
+        watcher.note(f"{folder} was made otherwise ({why}): it is kept as {set_aside(folder)}.")
+    make_folder(folder)
+    with locked(folder):
+        book, trials = Ledger(folder.absolute().parent / ledger.FILE), _Trials(config, inputs)
+        cache = cache_beside(folder, watcher) if use_cache else None
+        record = partial(_enter, book, inputs, watcher)
+        walked = Walked(config, bars, watcher, cache, fits, record)
+        if _state(folder, inputs, resume) == "complete":
+            sweep = Sweep(config, grid, _stored(folder, grid), walked, ())
+            return Swept(folder, sweep, book.count(inputs.data_sha256), reused=True)
+        manifest = begin(folder, inputs)
+        windows, judged = walked.outlook()
+        watcher.note(plan(grid, windows))
+        table = np.empty((len(grid), len(MEASURES)))
+        columns = Columns(config, bars, grid, walked, config.jobs)
+        watcher.stage("running columns")
+        for batch in batches(grid):
+            table[batch.columns] = _batch(folder, columns, batch, grid, trials, record)
+            watcher.columns(batch.columns.stop, len(grid))
+        sweep = Sweep(config, grid, table, walked, notes_of(grid))
+        watcher.stage("writing the page")
+        count = book.count(inputs.data_sha256)
+        _write(folder, sweep, judged, manifest, inputs, count)
+    return Swept(folder, sweep, count, reused=False)
+
+
+def plan(grid: Grid, windows: int) -> str:
+    """Say how many columns there are, and what is fitted or estimated for them."""
+    shape = " x ".join(f"{len(values)} {key}" for key, values in zip(grid.keys, grid.values, strict=True))
+    fitting, groups = grid.fitting, len(grid.before)
+    fits = f"models of {windows} windows"
+    if fitting.keys:
+        fits += f", for each of {len(fitting)} settings of {', '.join(fitting.keys)}"
+    odds = f"; odds are estimated for {groups} kinds of trade" if groups > len(fitting) else ""
+    return f"{len(grid):,} columns ({shape}): {fits}, where the cache does not hold them{odds}."
+
+
+def notes_of(grid: Grid) -> tuple[str, ...]:
+    """Say what was estimated anew for the columns, and which are not judged on the same bars."""
+    notes, fitting = [], grid.fitting.keys
+    moved = [key for key in grid.before.keys if key not in fitting]
+    if moved:
+        notes.append(
+            f"For each value of {', '.join(moved)} the odds that Kelly bets on were estimated anew, from "
+            "what the models had said inside their training windows."
+        )
+    spans = [key for key in fitting if key.startswith(("splits.", "features."))]
+    if spans:
+        notes.append(
+            f"Columns that differ in {', '.join(spans)} may begin at different bars: compare them with care."
+        )
+    return tuple(notes)
+
+
+def _inputs(config: RunConfig, grid: Grid, bars: Bars) -> Inputs:
+    made = inputs_of(config, "kernel", bars, mood_for(bars, config.sentiment), load_others(config))
+    values = {key: [_plain(v) for v in each] for key, each in zip(grid.keys, grid.values, strict=True)}
+    return replace(made, config={**made.config, "grid": values, "grid_keys": list(grid.keys)})
+
+
+def _state(folder: Path, inputs: Inputs, resume: bool) -> str:
+    """Look at a folder without touching it: "new", "begun", "complete", or "outdated" by other code."""
+    if not (folder / MANIFEST).exists():
+        if resume:
+            raise RunFolderError(f"{folder} holds no sweep to resume: leave out --resume to begin one.")
+        if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+            raise RunFolderError(
+                f"{folder} holds files that are not a sweep's: choose an empty folder with --out."
+            )
+        return "new"
+    manifest = read_manifest(folder)
+    changed, made_otherwise = other_settings(manifest["inputs"], inputs), other_code(folder, inputs)
+    if changed or (made_otherwise and resume):
+        told = (changed or made_otherwise)[:3]
+        raise RunFolderError(
+            f"{folder} holds something else ({'; '.join(told)}): choose another folder with --out, or delete "
+            "this one."
+        )
+    if made_otherwise:
+        return "outdated"
+    whole = manifest["state"] == "complete" and all(
+        (folder / name).exists() and sha256_of(folder / name) == digest
+        for name, digest in manifest["outputs"].items()
+    )
+    return "complete" if whole else "begun"
+
+
+def _batch(
+    folder: Path, columns: Columns, batch: Batch, grid: Grid, trials: _Trials, record: Record
+) -> FloatArray:
+    """Return a batch from its file, or run it, enter its columns in the ledger and keep it."""
+    place = folder / PARTS / f"{batch.columns.start:09d}"
+    kept = _read(place, batch.columns.stop - batch.columns.start)
+    if kept is not None:
+        return kept
+    made = columns.run(batch)
+    record(list(trials.of(grid, batch.columns, made)))
+    buffer = io.BytesIO()
+    np.save(buffer, made)
+    body = buffer.getvalue()
+    make_folder(place.parent)
+    write_bytes(place, hashlib.sha256(body).digest() + body)
+    return made
+
+
+def _read(place: Path, n_columns: int) -> FloatArray | None:
+    if not place.exists():
+        return None
+    content = place.read_bytes()
+    if hashlib.sha256(content[_HASH:]).digest() != content[:_HASH]:
+        return None
+    table: FloatArray = np.load(io.BytesIO(content[_HASH:]), allow_pickle=False)
+    return table if table.shape == (n_columns, len(MEASURES)) else None
+
+
+def _stored(folder: Path, grid: Grid) -> FloatArray:
+    import pandas as pd
+
+    frame = pd.read_parquet(folder / TABLE, columns=list(MEASURES))
+    return np.asarray(frame.to_numpy(np.float64).reshape(len(grid), len(MEASURES)))
+
+
+class _Trials:
+    """The columns of a sweep as trials: the key is the hash of all that determines a column."""
+
+    def __init__(self, config: RunConfig, inputs: Inputs) -> None:
+        self._name, self._content = config.name, config.result_content()
+        rest = {name: value for name, value in inputs.__dict__.items() if name != "config"}
+        self._start = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
+
+    def of(self, grid: Grid, columns: slice, table: FloatArray) -> Iterator[Trial]:
+        """Yield the trials of some columns, with the Sharpe ratio and the number of trades of each."""
+        content = json.loads(json.dumps(self._content))
+        sharpe, trades = (table[:, MEASURES.index(name)] for name in ("sharpe", "trades"))
+        for place, column in enumerate(range(columns.start, columns.stop)):
+            settings = grid.settings(column)
+            for key, value in settings.items():
+                put(content, key, _plain(value))
+            digest = self._start.copy()
+            digest.update(json.dumps(content, sort_keys=True).encode())
+            told = None if np.isnan(sharpe[place]) else float(sharpe[place])
+            made = {"name": self._name, "settings": {key: _plain(v) for key, v in settings.items()}}
+            yield Trial("sweep", digest.hexdigest(), {**made, "sharpe": told, "trades": int(trades[place])})
+
+
+def _enter(book: Ledger, inputs: Inputs, watcher: Watching, trials: Sequence[Trial]) -> None:
+    try:
+        book.extend(inputs.data_sha256, trials)
+    except RunFolderError as error:
+        watcher.note(f"trials of this sweep are not counted: {error}")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _write(
+    folder: Path, sweep: Sweep, judged: Bars, manifest: dict[str, Any], inputs: Inputs, trials: int
+) -> None:
+    buffer = io.BytesIO()
+    table_of(sweep).to_parquet(buffer, index=False)
+    write_bytes(folder / TABLE, buffer.getvalue())
+    write_bytes(folder / PAGE, page.render(sweep, judged, trials, inputs).encode())
+    outputs = {name: sha256_of(folder / name) for name in (TABLE, PAGE)}
+    made = {
+        **{name: value for name, value in manifest.items() if name != "state"},
+        "key": inputs.key,
+        "columns": len(sweep),
+        "sources": sources_of(sweep.config),
+        "state": "complete",
+        "outputs": outputs,
+    }
+    write_json(folder / MANIFEST, made)
+
+
+def table_of(sweep: Sweep) -> Any:
+    """Return the columns as a flat table: keys, with values that are no numbers as text, then measures."""
+    frame = sweep.frame().reset_index()
+    for key, values in zip(sweep.grid.keys, sweep.grid.values, strict=True):
+        kinds = {
+            bool if isinstance(v, bool) else float if isinstance(v, int | float) else type(v) for v in values
+        }
+        if kinds - {bool, float} or len(kinds) > 1:
+            frame[key] = [_text(value) for value in frame[key]]
+    return frame
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(_plain(value))

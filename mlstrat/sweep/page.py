@@ -1,0 +1,227 @@
+"""The page of a sweep: what all columns came to, the best of them, and heat maps over any two keys."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from mlstrat.arrays import FloatArray, IntArray
+from mlstrat.data.bars import Bars
+from mlstrat.errors import MissingExtraError
+from mlstrat.reports import wording
+from mlstrat.reports.tables import Table
+from mlstrat.reports.wording import NO_VALUE, count, day, number, percent
+from mlstrat.runfolder import Inputs
+from mlstrat.sweep.measures import LOW
+from mlstrat.sweep.result import Sweep
+
+# Measures that the page offers: name, heading, whether it is a share, whether zero parts good from bad.
+SHOWN = (
+    ("sharpe", "Sharpe ratio", False, True),
+    ("total_return", "Total return", True, True),
+    ("max_drawdown", "Deepest drawdown", True, False),
+    ("average_trade_share", "Average trade", True, True),
+    ("profit_factor", "Profit factor", False, False),
+    ("win_rate", "Win rate", True, False),
+    ("trades", "Trades", False, False),
+    ("exposure", "Time in the market", True, False),
+)
+_TEMPLATE = "sweep.html.j2"
+_BEST = 10
+_DIGITS = 5
+
+
+def render(sweep: Sweep, bars: Bars, trials: int, inputs: Inputs) -> str:
+    """Return the page as HTML; it stands alone and asks for nothing on the web.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        What to show.
+    bars : Bars
+        Those of the run from the first predicted one on.
+    trials : int
+        Different trials that the ledger has counted on these data, these columns included.
+    inputs : Inputs
+        What the sweep was made from.
+
+    Raises
+    ------
+    MissingExtraError
+        jinja2 or plotly is not installed.
+    """
+    context = {
+        "sweep": sweep,
+        "bars": bars,
+        "span": (day(bars.close_time[0]), day(bars.close_time[-1])),
+        "verdict": verdict(sweep, trials),
+        "headline": _headline(sweep),
+        "best": best_table(sweep),
+        "keys": _keys_table(sweep),
+        "facts": _facts(inputs),
+        "data": _data(sweep),
+        "plotly": _plotly(),
+        "word": wording,
+    }
+    return str(_environment().from_string(_template()).render(context))
+
+
+def verdict(sweep: Sweep, trials: int) -> tuple[str, ...]:
+    """Return what a reader should take away, in plain sentences; the first is the result."""
+    n, sharpe = len(sweep), sweep.measure("sharpe")
+    known = sharpe[~np.isnan(sharpe)]
+    if not len(known):
+        return (f"None of the {count(n)} columns made a trade.",)
+    best, returns = sweep.ranking()[0], sweep.measure("total_return")
+    told = (
+        f"The best of {count(n)} columns has a Sharpe ratio of {number(sharpe[best])}; the median column has "
+        f"{number(float(np.median(known)))}.",
+        f"The best of {count(n)} is the best of {count(n)} tries: it was chosen after its result was seen, "
+        "so that its numbers are in sample with respect to the choice, though every forecast is out of "
+        "sample. Expect less of it on bars to come.",
+        f"{percent(float(np.mean(returns > 0.0)))} of the columns end with a profit after costs"
+        + (f"; {percent(float(np.mean(np.isnan(sharpe))))} made no trade." if len(known) < n else "."),
+    )
+    ledger = f"So far {count(trials)} different trials have been counted on these bars."
+    return (*told, ledger) if trials else told
+
+
+def best_table(sweep: Sweep, rows: int = _BEST) -> Table:
+    """Return the columns with the best Sharpe ratios, with the median of their neighbours on the grid.
+
+    Of columns with the very same numbers, as where a limit never binds, the first one stands for all.
+    """
+    keys, order = sweep.grid.keys, _different(sweep, sweep.ranking())[:rows]
+    head = (*keys, "Sharpe", "Neighbours", "Return", "Drawdown", "Trades", "Win rate")
+    near = neighbours(sweep.measure("sharpe"), sweep.grid.shape, order)
+    body = []
+    for column, median in zip(order, near, strict=True):
+        settings = sweep.grid.settings(int(column))
+        said = {name: sweep.measure(name)[column] for name, *_ in SHOWN}
+        body.append(
+            (
+                *(text_of(settings[key]) for key in keys),
+                number(said["sharpe"]),
+                number(float(median)),
+                percent(said["total_return"], 2, signed=True),
+                percent(said["max_drawdown"]),
+                count(said["trades"]),
+                percent(said["win_rate"]),
+            )
+        )
+    return Table(head, body, texts=len(keys))
+
+
+def _different(sweep: Sweep, columns: IntArray) -> IntArray:
+    """Return the first of each set of columns with the same numbers, in the given order."""
+    _, first = np.unique(sweep.table[columns], axis=0, return_index=True, equal_nan=True)
+    return columns[np.sort(first)]
+
+
+def neighbours(value: FloatArray, shape: tuple[int, ...], columns: Any) -> FloatArray:
+    """Return for each column the median of those one step away along one key; NaN where none has a value."""
+    cube, found = value.reshape(shape), np.full(len(columns), np.nan)
+    for row, column in enumerate(columns):
+        place, near = np.unravel_index(int(column), shape), []
+        for axis, size in enumerate(shape):
+            for at in (place[axis] - 1, place[axis] + 1):
+                if 0 <= at < size:
+                    near.append(cube[(*place[:axis], at, *place[axis + 1 :])])
+        known = [v for v in near if not np.isnan(v)]
+        if known:
+            found[row] = np.median(known)
+    return found
+
+
+def text_of(value: Any) -> str:
+    """Return a value of a grid as people write it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(text_of, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _headline(sweep: Sweep) -> list[tuple[str, str, str]]:
+    sharpe, returns = sweep.measure("sharpe"), sweep.measure("total_return")
+    known = sharpe[~np.isnan(sharpe)]
+    quarter = np.quantile(known, (0.25, 0.75)) if len(known) else (np.nan, np.nan)
+    groups, apart = len(sweep.grid.before), len(_different(sweep, np.arange(len(sweep))))
+    return [
+        ("Columns", count(len(sweep)), f"{count(apart)} of them with numbers of their own"),
+        (
+            "Median Sharpe ratio",
+            number(float(np.median(known))) if len(known) else NO_VALUE,
+            f"half of all between {number(quarter[0])} and {number(quarter[1])}",
+        ),
+        (
+            "Median return",
+            percent(float(np.median(returns)), 2, signed=True),
+            f"best {percent(float(returns.max()), 2, signed=True)}, after costs",
+        ),
+        ("Kinds of trade", count(groups), "odds estimated for each" if groups > 1 else "one set of odds"),
+    ]
+
+
+def _keys_table(sweep: Sweep) -> Table:
+    """Return the median Sharpe ratio at each value of each key."""
+    sharpe, body = sweep.measure("sharpe").reshape(sweep.grid.shape), []
+    for axis, (key, values) in enumerate(zip(sweep.grid.keys, sweep.grid.values, strict=True)):
+        for place, value in enumerate(values):
+            part = np.take(sharpe, place, axis).ravel()
+            known = part[~np.isnan(part)]
+            row = (number(f(known)) if len(known) else NO_VALUE for f in (np.median, np.min, np.max))
+            body.append((key if place == 0 else "", text_of(value), *row, count(len(known))))
+    return Table(
+        ("Setting", "Value", "Median Sharpe", "Lowest", "Highest", "Columns with trades"), body, texts=2
+    )
+
+
+def _facts(inputs: Inputs) -> list[tuple[str, str]]:
+    return [
+        ("Data SHA-256", inputs.data_sha256),
+        ("Headlines SHA-256", inputs.sentiment_sha256),
+        ("Code SHA-256", inputs.code_sha256),
+        *((f"Version of {name}", version) for name, version in sorted(inputs.versions.items())),
+    ]
+
+
+def _data(sweep: Sweep) -> str:
+    """Return what the page's script draws from, safe inside a script element."""
+    content = {
+        "keys": list(sweep.grid.keys),
+        "values": [[text_of(value) for value in values] for values in sweep.grid.values],
+        "measures": [
+            {"name": name, "title": title, "share": share, "signed": signed, "low": name in LOW}
+            for name, title, share, signed in SHOWN
+        ],
+        "columns": {name: [_short(v) for v in sweep.measure(name)] for name, *_ in SHOWN},
+    }
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _short(value: float) -> float | None:
+    return None if np.isnan(value) else float(f"{value:.{_DIGITS}g}")
+
+
+def _plotly() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise MissingExtraError("report", "plotly", "the page of a sweep") from error
+    return str(get_plotlyjs())
+
+
+def _environment() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingExtraError("report", "jinja2", "the page of a sweep") from error
+    return jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _template() -> str:
+    return (resources.files("mlstrat.reports") / "templates" / _TEMPLATE).read_text(encoding="utf-8")

@@ -1,0 +1,199 @@
+"""A sweep in a folder: interrupted, gone on with, refused, counted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlstrat.config import load_config
+from mlstrat.errors import RunFolderError
+from mlstrat.ledger import Ledger
+from mlstrat.sweep import run as sweep_in_memory
+from mlstrat.sweep.folder import sweep_into
+from mlstrat.sweep.grid import make_grid
+from mlstrat.sweep.page import best_table, neighbours, verdict
+from mlstrat.sweep.run import Watching
+
+pytest.importorskip("jinja2")
+pytest.importorskip("plotly")
+
+RUN = """
+name = "tiny"
+jobs = 1
+[data]
+bars = "sample:BTCUSDT_1h"
+start = "2023-01-01"
+end = "2023-04-10"
+[features]
+names = ["ret_1", "rsi_14", "hour"]
+[splits]
+training_days = 40
+retrain = "month"
+max_windows = 2
+[models]
+bins = 8
+rf_n_estimators = 5
+rf_max_depth = 3
+gb_n_estimators = 5
+lstm_units = 2
+lstm_epochs = 1
+[kelly]
+shrink = "off"
+"""
+GRID = {
+    "stops.atr": [1.0, 2.0, 3.0],
+    "signals.threshold": ["auto", 0.5, 0.52],
+    "kelly.multiplier": [0.2, 1.0],
+}
+
+
+class Told(Watching):
+    def __init__(self):
+        self.notes, self.done = [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def columns(self, done, total):
+        self.done.append((done, total))
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(RUN)
+    return load_config(path)
+
+
+def test_a_sweep_is_written_counted_and_found_again(config, tmp_path):
+    grid, told = make_grid(config, GRID), Told()
+    made = sweep_into(config, grid, tmp_path / "out", watcher=told)
+    assert told.done == [(6, 18), (12, 18), (18, 18)]
+    assert told.notes == [
+        "18 columns (3 stops.atr x 3 signals.threshold x 2 kelly.multiplier): models of 2 windows, where the "
+        "cache does not hold them; odds are estimated for 3 kinds of trade."
+    ]
+    frame = pd.read_parquet(tmp_path / "out" / "columns.parquet")
+    assert frame["stops.atr"].tolist() == [1.0] * 6 + [2.0] * 6 + [3.0] * 6
+    assert set(frame["signals.threshold"]) == {"auto", "0.5", "0.52"}
+    np.testing.assert_array_equal(frame["trades"], made.sweep.measure("trades"))
+    assert (frame["trades"] > 0).any()
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["state"], manifest["columns"]) == ("complete", 18)
+    assert set(manifest["outputs"]) == {"columns.parquet", "sweep.html"}
+    trials = Ledger(tmp_path / "trials.sqlite").trials(manifest["inputs"]["data_sha256"])
+    assert [trial.kind for trial in trials] == ["sweep"] * 18
+    assert trials[7].content["settings"] == grid.settings(7)
+    assert trials[7].content["trades"] == made.sweep.measure("trades")[7]
+    again = sweep_into(config, grid, tmp_path / "out")
+    assert (made.reused, again.reused, made.trials, again.trials) == (False, True, 18, 18)
+    np.testing.assert_array_equal(again.sweep.table, made.sweep.table)
+    page = (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
+    assert "best of 18 tries" in page
+    assert "So far 18 different trials have been counted on these bars." in page
+    assert "<script src" not in page
+
+
+def test_columns_of_a_part_that_is_damaged_are_run_again(config, tmp_path):
+    grid = make_grid(config, GRID)
+    made = sweep_into(config, grid, tmp_path / "out")
+    table = (tmp_path / "out" / "columns.parquet").read_bytes()
+    part = tmp_path / "out" / "parts" / "000000006"
+    part.write_bytes(part.read_bytes()[:-8] + b"\0" * 8)
+    (tmp_path / "out" / "sweep.html").unlink()
+    again = sweep_into(config, grid, tmp_path / "out")
+    assert not again.reused
+    assert (tmp_path / "out" / "columns.parquet").read_bytes() == table
+    assert again.trials == made.trials == 18
+
+
+def test_a_sweep_that_was_tried_in_another_grid_is_not_counted_twice(config, tmp_path):
+    first = sweep_into(config, make_grid(config, {"kelly.multiplier": [0.2, 0.5]}), tmp_path / "a")
+    second = sweep_into(config, make_grid(config, {"kelly.multiplier": [0.5, 1.0]}), tmp_path / "b")
+    assert (first.trials, second.trials) == (2, 3)
+
+
+def test_a_folder_of_something_else_is_refused_by_name(config, tmp_path):
+    folder = tmp_path / "out"
+    with pytest.raises(RunFolderError, match="holds no sweep to resume: leave out --resume"):
+        sweep_into(config, make_grid(config, GRID), folder, resume=True)
+    sweep_into(config, make_grid(config, {"kelly.multiplier": [0.2, 0.5]}), folder)
+    with pytest.raises(RunFolderError, match=r"grid.kelly.multiplier was \[0.2, 0.5\] and is \[0.2, 0.6\]"):
+        sweep_into(config, make_grid(config, {"kelly.multiplier": [0.2, 0.6]}), folder)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    with pytest.raises(RunFolderError, match="holds files that are not a sweep's: choose an empty folder"):
+        sweep_into(config, make_grid(config, GRID), tmp_path / "full")
+
+
+def test_large_groups_are_cut_into_batches(config, tmp_path, monkeypatch):
+    grid = make_grid(config, GRID)
+    whole = sweep_into(config, grid, tmp_path / "whole").sweep.table
+    monkeypatch.setattr(sweep_in_memory, "BATCH", 4)
+    told = Told()
+    cut = sweep_into(config, grid, tmp_path / "cut", watcher=told).sweep.table
+    assert [done for done, _ in told.done] == [4, 6, 10, 12, 16, 18]
+    np.testing.assert_array_equal(whole, cut)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_a_killed_sweep_goes_on_to_the_same_bytes(config, tmp_path):
+    texts = ("stops.atr=1:4:0.25", "kelly.multiplier=0.1:1:0.1")
+    options = [part for text in texts for part in ("--grid", text)]
+    command = [sys.executable, "-m", "mlstrat", "sweep", str(tmp_path / "run.toml"), *options]
+
+    def start(place):
+        (tmp_path / place).mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [*command, "--out", str(tmp_path / place / "out")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    parts = tmp_path / "killed" / "out" / "parts"
+    for least in (2, 6):
+        process, deadline = start("killed"), time.monotonic() + 120
+        while len(list(parts.glob("0*"))) < least and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        output, _ = process.communicate()
+        assert process.returncode == -signal.SIGKILL, output.decode()
+        assert not (parts.parent / "sweep.html").exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in parts.glob("0*")}
+    for place in ("killed", "alone"):
+        output, _ = (process := start(place)).communicate(timeout=300)
+        assert process.returncode == 0, output.decode()
+    assert all((parts / name).stat().st_mtime_ns == written for name, written in kept.items())
+    for name in ("columns.parquet", "sweep.html"):
+        assert (parts.parent / name).read_bytes() == (tmp_path / "alone" / "out" / name).read_bytes()
+    for place in ("killed", "alone"):
+        manifest = json.loads((tmp_path / place / "out" / "manifest.json").read_text())
+        assert Ledger(tmp_path / place / "trials.sqlite").count(manifest["inputs"]["data_sha256"]) == 130
+
+
+def test_neighbours_are_one_step_away_along_one_key():
+    value = np.array([[1.0, 2, 3], [4, 5, 6], [7, np.nan, 9]]).ravel()
+    found = neighbours(value, (3, 3), [4, 0, 8])
+    np.testing.assert_array_equal(found, [np.median([2, 4, 6]), np.median([2, 4]), 6.0])
+    assert np.isnan(neighbours(np.array([1.0]), (1,), [0]))[0]
+
+
+def test_the_verdict_says_that_the_best_was_chosen(config, tmp_path):
+    made = sweep_into(config, make_grid(config, GRID), tmp_path / "out").sweep
+    said = verdict(made, 40)
+    sharpe = made.measure("sharpe")
+    assert said[0].startswith("The best of 18 columns has a Sharpe ratio of ")
+    assert "is the best of 18 tries: it was chosen after its result was seen" in said[1]
+    assert said[-1] == "So far 40 different trials have been counted on these bars."
+    rows = best_table(made).rows
+    assert 0 < len(rows) <= len(np.unique(sharpe[~np.isnan(sharpe)]))
+    none = sweep_into(config, make_grid(config, {"signals.threshold": [0.99]}), tmp_path / "none").sweep
+    assert verdict(none, 1) == ("None of the 1 columns made a trade.",)
+    assert best_table(none).rows == []
