@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlstrat.arrays import FloatArray
+from mlstrat.arrays import BoolArray, FloatArray
 from mlstrat.beside import cache_beside, trials_beside
 from mlstrat.config import RunConfig
 from mlstrat.controls import controls_of
@@ -22,6 +22,8 @@ from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Result
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
 from mlstrat.foldstore import FoldStore
+from mlstrat.parity.compare import compare
+from mlstrat.parity.trades_file import csv_bytes, trades_bytes
 from mlstrat.pipeline import (
     Run,
     Watcher,
@@ -48,6 +50,7 @@ from mlstrat.runfolder import (
     state_of,
 )
 from mlstrat.sentiment.series import mood_for
+from mlstrat.signals.confirmation import told
 from mlstrat.signals.decide import conformal_of, decide, risk_rules
 from mlstrat.signals.funnel import funnel_of
 from mlstrat.signals.overlap import overlap_of
@@ -149,11 +152,15 @@ def backtest(
 def _write(
     folder: Path, made: Run, manifest: dict[str, Any], inputs: Inputs, controls: Controls | None
 ) -> None:
-    predictions, decisions, trades = made.predictions.frame(), made.decisions.frame(), trades_csv(made)
+    predictions, decisions, trades = (
+        made.predictions.frame(),
+        made.decisions.frame(),
+        trades_bytes(made.result),
+    )
     write_bytes(folder / "predictions.parquet", _parquet(predictions))
     write_bytes(folder / "decisions.parquet", _parquet(decisions))
     write_bytes(folder / "trades.csv", trades)
-    write_bytes(folder / "risk.csv", _csv(risk_of_trades(made.result, made.decisions, made.risk)))
+    write_bytes(folder / "risk.csv", csv_bytes(risk_of_trades(made.result, made.decisions, made.risk)))
     write_bytes(folder / "purged.csv", as_csv(ledger(made.panel, made.schedule, made.config)))
     bars = made.panel.bars
     manifest = {
@@ -173,15 +180,6 @@ def _write(
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
     outputs = {path.name: sha256_of(path) for path in files if path.name != MANIFEST}
     write_json(folder / MANIFEST, {**manifest, "state": "complete", "outputs": outputs})
-
-
-def trades_csv(made: Run) -> bytes:
-    """Return a run's trades as the content of trades.csv."""
-    return _csv(made.result.trades_frame())
-
-
-def _csv(frame: pd.DataFrame) -> bytes:
-    return bytes(frame.to_csv(index=False, date_format="%Y-%m-%d %H:%M:%S%z").encode())
 
 
 def _story(made: Run, manifest: dict[str, Any]) -> Story:
@@ -210,8 +208,10 @@ def _strict(made: Run) -> Strict:
     kelly = made.config.kelly.model_copy(update={"shrink": "strict"})
     config = made.config.model_copy(update={"kelly": kelly})
     panel, known = made.panel, made.predictions.known
-    flags = made.decisions.flags
-    decisions = decide(panel.bars, made.predictions, panel.mood, panel.atr_px, config, flags=flags)
+    flags, confirmed = made.decisions.flags, made.confirmed
+    decisions = decide(
+        panel.bars, made.predictions, panel.mood, panel.atr_px, config, flags=flags, confirmed=confirmed
+    )
     result = simulate(panel.bars, decisions, risk_rules(config, panel.bars))
     funnel = funnel_of(decisions, result)
     return Strict(funnel.trades, float(np.mean(decisions.side[known] != 0)), funnel)
@@ -235,12 +235,14 @@ def _notes(made: Run) -> tuple[str, ...]:
     notes.append(_calibration(made))
     if made.config.signals.conformal:
         notes.append(_conformal(made))
+    if made.confirmed is not None:
+        notes.append(_confirmed(made.confirmed[made.predictions.known], made.config))
     if made.config.features.select:
         notes.append(_selection(made))
     if not bars.has_volume and not made.config.features.names:
         notes.append("The volume features were left out, because the bars have no volume.")
     if made.result.engine != "kernel":
-        notes.append(parity_sentence(made.result, simulate(bars, made.decisions, made.result.rules)))
+        notes.append(_parity(made, simulate(bars, made.decisions, made.result.rules)))
     if made.result.cancelled:
         notes.append(f"{made.result.cancelled} entries were cancelled: the next open could not be paid.")
     return tuple(notes)
@@ -283,6 +285,14 @@ def _conformal(made: Run) -> str:
     )
 
 
+def _confirmed(confirmed: BoolArray, config: RunConfig) -> str:
+    long, short = confirmed.mean(axis=0)
+    return (
+        f"An entry needs a condition to hold at its deciding close ({told(config.signals)}); of the predicted "
+        f"bars it holds at {long:.1%} for a long and at {short:.1%} for a short."
+    )
+
+
 def _costs(made: Run) -> str:
     rules = made.result.rules
     return (
@@ -291,17 +301,10 @@ def _costs(made: Run) -> str:
     )
 
 
-def parity_sentence(result: Result, kernel: Result) -> str:
-    """Say how many trades an engine and the kernel made alike: same bars, side, units and prices."""
-    ours, theirs = kernel.trades, result.trades
-    n = min(len(ours), len(theirs))
-    alike = np.ones(n, bool)
-    for name in ("entry_bar", "exit_bar", "side", "units", "entry_price", "exit_price", "reason"):
-        alike &= getattr(ours, name)[:n] == getattr(theirs, name)[:n]
-    return (
-        f"Trades identical in {result.engine} and the kernel: {int(alike.sum()):,} of "
-        f"{max(len(ours), len(theirs)):,}."
-    )
+def _parity(made: Run, kernel: Result) -> str:
+    """Say how many trades the engine and the kernel made alike; `mlstrat verify` tells of the others."""
+    found = compare(kernel, made.result, made.panel.bars)
+    return f"Trades identical in {found.engine} and the kernel: {found.identical:,} of {found.total:,}."
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

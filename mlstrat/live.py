@@ -23,8 +23,10 @@ from mlstrat.models.guests import predict_with
 from mlstrat.models.stacking import Inner
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries, check_mood, neutral
+from mlstrat.signals.confirmation import confirmation_of, confirmed_at, told
 from mlstrat.signals.decide import decide, trade_terms
 from mlstrat.signals.flags import bar_flags, flag_names
+from mlstrat.signals.funnel import QUALITY
 from mlstrat.signals.risk import RiskColumns, risk_columns
 from mlstrat.splits import Schedule, next_fit
 from mlstrat.walkforward import ATR_FEATURE, check_windows, predictions_of
@@ -121,6 +123,8 @@ class Predictor:
     ------
     ModelError
         A feature of the model is not registered, or has another lookback; the first one is named.
+    ConfigError
+        A condition of the run names what is not registered.
     """
 
     def __init__(self, capsule: Capsule, others: Sequence[Bars] = ()) -> None:
@@ -128,6 +132,7 @@ class Predictor:
         self.config = capsule.about.run_config()
         _refuse_conformal(self.config)
         _check_features(capsule)
+        self._conditions = confirmation_of(self.config.signals)
 
     def forecast(self, bars: Bars, mood: SentimentSeries | None = None) -> LiveForecast:
         """Forecast every bar after the last one that the model has seen.
@@ -160,9 +165,13 @@ class Predictor:
         novelty = np.r_[np.full(first, np.nan), predictions.novelty]
         # On all bars: a shock before the first one to speak about may last.
         flags = bar_flags(bars, atr_px, self.config, novelty)[first:]
-        decisions = decide(later, predictions, mood, atr_px[first:], self.config, flags=flags)
+        holding = confirmed_at(bars, self.config, self.others)
+        confirmed = None if holding is None else holding[first:]
+        decisions = decide(
+            later, predictions, mood, atr_px[first:], self.config, flags=flags, confirmed=confirmed
+        )
         risk = risk_columns(bars, atr_px, predictions)
-        notes = (*self._notes(later), *_flag_notes(decisions))
+        notes = (*self._notes(later), *_skip_notes(decisions, self.config))
         return LiveForecast(later, x, mood, predictions, decisions, risk, notes)
 
     def predict_rows(self, x: FloatArray, names: Sequence[str]) -> FloatArray:
@@ -233,7 +242,8 @@ class Predictor:
         about = self.capsule.about
         if bars[: first + 1].sha256 == about.data_sha256:
             return  # its own history: features are what they were when it was fitted
-        features = choose(market_of(bars, self.others), (*about.features, ATR_FEATURE))
+        names = (*about.features, ATR_FEATURE, *self._conditions.features)
+        features = choose(market_of(bars, self.others), names)
         widest = max(features, key=lambda f: f.warmup)
         if first + 1 < widest.warmup:
             raise NotEnoughBarsError(
@@ -257,10 +267,14 @@ class Predictor:
         )
 
 
-def _flag_notes(decisions: Decisions) -> tuple[str, ...]:
-    """Say why the last bar makes no entry, where a breaker on data is open."""
+def _skip_notes(decisions: Decisions, config: RunConfig) -> tuple[str, ...]:
+    """Say why the last bar makes no entry, where a breaker on data is open or a condition does not hold."""
     names = flag_names(int(decisions.flags[-1]))
-    return (f"The last bar makes no entry, because of: {names}.",) if names else ()
+    if names:
+        return (f"The last bar makes no entry, because of: {names}.",)
+    if decisions.stage[-1] == QUALITY and decisions.side[-1] == 0:
+        return (f"The last bar makes no entry, because its condition does not hold: {told(config.signals)}.",)
+    return ()
 
 
 def _refuse_conformal(config: RunConfig) -> None:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlstrat.arrays import BoolArray
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.data.sources import read_bars
@@ -24,6 +25,7 @@ from mlstrat.plugins import load_plugins
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.sentiment.series import mood_for
+from mlstrat.signals.confirmation import confirmation_of, confirmed_at
 from mlstrat.signals.decide import decide, risk_rules
 from mlstrat.signals.funnel import Funnel, funnel_of
 from mlstrat.signals.risk import RiskColumns, risk_columns
@@ -80,6 +82,8 @@ class Run:
         How far the bars came.
     risk : RiskColumns
         What spoke against a trade at each bar.
+    confirmed : (n_bars, 2) bool, optional
+        Where its conditions held, for a long and for a short; None where it has none.
     """
 
     config: RunConfig
@@ -90,6 +94,7 @@ class Run:
     result: Result
     funnel: Funnel
     risk: RiskColumns
+    confirmed: BoolArray | None = None
 
 
 def load_bars(config: RunConfig, source: pd.DataFrame | str | Path | None = None) -> Bars:
@@ -170,6 +175,16 @@ def run(
     return run_panel(panel, config, engine=engine, store=store, watcher=watcher, cache=cache, fits=fits)
 
 
+def load_confirmed(bars: Bars, config: RunConfig, others: Sequence[Bars] = ()) -> BoolArray | None:
+    """Return where the run's conditions hold on the bars, as `decide` takes it.
+
+    `others` are bars of the other symbols that they name, by default those of the run's settings.
+    """
+    if not others and any("@" in name for name in confirmation_of(config.signals).features):
+        others = load_others(config)
+    return confirmed_at(bars, config, others)
+
+
 def run_panel(
     panel: Panel,
     config: RunConfig,
@@ -179,19 +194,21 @@ def run_panel(
     watcher: Watcher | None = None,
     cache: FoldCache | None = None,
     fits: Fits | None = None,
+    others: Sequence[Bars] = (),
 ) -> Run:
-    """Run on features and labels that are already there; parameters as for `run`."""
+    """Run on features and labels that are already there; parameters as for `run` and `load_confirmed`."""
     watcher = watcher or Watcher()
+    confirmed = load_confirmed(panel.bars, config, others)
     schedule = schedule_for(panel.bars, panel.features.ready, config)
     check_windows(panel, schedule, config)
     watcher.stage("walking forward")
     predictions = walk_forward(panel, schedule, config, store, watcher.windows, cache, fits)
     watcher.stage(f"executing in {engine}")
-    decisions = decide(panel.bars, predictions, panel.mood, panel.atr_px, config)
+    decisions = decide(panel.bars, predictions, panel.mood, panel.atr_px, config, confirmed=confirmed)
     result = execute(panel.bars, decisions, config, engine)
     funnel = funnel_of(decisions, result)
     risk = risk_columns(panel.bars, panel.atr_px, predictions).with_account(result)
-    return Run(config, panel, schedule, predictions, decisions, result, funnel, risk)
+    return Run(config, panel, schedule, predictions, decisions, result, funnel, risk, confirmed)
 
 
 def require(config: RunConfig, engine: str) -> None:
@@ -200,7 +217,7 @@ def require(config: RunConfig, engine: str) -> None:
     Raises
     ------
     ConfigError
-        There is no such engine, or no such feature.
+        There is no such engine, no such feature, or no such condition.
     MissingExtraError
         An optional package is missing; the message names the extra.
     ModelError
@@ -219,6 +236,7 @@ def require(config: RunConfig, engine: str) -> None:
         make_estimator(name, model, config.seed)
     read_capsule(config)
     refuse_unfit_inputs(resolve(config.features.names, config.features.families))
+    confirmation_of(config.signals)
 
 
 def refuse_missing(needs: Iterable[tuple[str, str, str]]) -> None:

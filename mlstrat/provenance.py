@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-_PACKAGES = "numpy pandas scipy numba scikit-learn torch backtrader exchange_calendars ta optuna"
+_PACKAGES = "numpy pandas scipy numba scikit-learn torch backtrader vectorbt exchange_calendars ta optuna"
 
 
 @cache

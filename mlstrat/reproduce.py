@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlstrat.backtest import trades_csv
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.errors import ConfigError, DataError, ReproductionError, RunFolderError
 from mlstrat.files import sha256_of
+from mlstrat.parity.trades_file import trades_bytes
 from mlstrat.pipeline import Run, Watcher, load_bars, load_others, load_panel, require, run_panel
 from mlstrat.runfolder import MANIFEST, inputs_of, other_code, other_settings, read_manifest
 from mlstrat.sentiment.series import mood_for
@@ -145,7 +145,7 @@ def _compare(folder: Path, manifest: dict[str, Any], made: Run) -> None:
             raise _differs(folder / name, first + about)
     if models or len(then) != len(now):
         raise _differs(folder / MANIFEST, f"{len(then)} windows then and {len(now)} now{about}")
-    written, trades = (folder / "trades.csv").read_bytes(), trades_csv(made)
+    written, trades = (folder / "trades.csv").read_bytes(), trades_bytes(made.result)
     if written != trades:
         old, new = (pd.read_csv(io.BytesIO(part), dtype=str, na_filter=False) for part in (written, trades))
         raise _differs(folder / "trades.csv", first_difference(old, new) or "its bytes differ")

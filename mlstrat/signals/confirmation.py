@@ -18,6 +18,10 @@ from mlstrat.features.stream import FeatureStream
 from mlstrat.signals.confirm import Condition, holds, parse
 
 
+# Settings by the side that they speak for; the first one speaks for both.
+SETTINGS = ("confirm", "confirm_long", "confirm_short")
+
+
 @dataclass(frozen=True)
 class Confirmation:
     """The conditions of a run, by side.
@@ -64,11 +68,15 @@ class Confirmation:
 
 def confirmation_of(signals: SignalsConfig) -> Confirmation:
     """Read the conditions of a run; raises ConfigError, by the setting's name, as `parse` does."""
-    both = parse(signals.confirm, "signals.confirm")
-    long = parse(signals.confirm_long, "signals.confirm_long")
-    short = parse(signals.confirm_short, "signals.confirm_short")
+    both, long, short = (parse(getattr(signals, name), f"signals.{name}") for name in SETTINGS)
     joined = (Condition((*both.comparisons, *own.comparisons)) for own in (long, short))
     return Confirmation(*joined)
+
+
+def told(signals: SignalsConfig) -> str:
+    """Return the conditions of a run as its file has them, empty for none."""
+    texts = {name: getattr(signals, name) for name in SETTINGS}
+    return " and ".join(f'signals.{name} = "{text}"' for name, text in texts.items() if text)
 
 
 def confirmed_at(bars: Bars, config: RunConfig, others: Sequence[Bars] = ()) -> BoolArray | None:
@@ -106,6 +114,11 @@ def confirmed_at(bars: Bars, config: RunConfig, others: Sequence[Bars] = ()) -> 
 
 def of_side(confirmed: BoolArray, side: FloatArray) -> BoolArray:
     """Return (n_bars,) whether the conditions of each bar's side hold; of the long where it has none."""
+    if confirmed.shape != (len(side), 2):
+        raise DataError(
+            f"confirmations of shape {confirmed.shape} do not match {len(side):,} bars: give one for a long "
+            "and one for a short at each bar."
+        )
     return np.asarray(np.where(side < 0, confirmed[:, 1], confirmed[:, 0]))
 
 

@@ -213,7 +213,7 @@ def decide(
     if confirmed is None:
         confirmed = confirmed_at(bars, config)
     if confirmed is not None:
-        _take_back(table, ~_confirmed(table[:, SIDE], confirmed))
+        _take_back(table, ~of_side(confirmed, table[:, SIDE]))
     side = table[:, SIDE].astype(np.int8)
     return Decisions(
         symbol=bars.symbol,
@@ -241,15 +241,6 @@ def _check_sides(sides: SideArray, bars: Bars) -> None:
         raise DataError(
             f"sides of shape {sides.shape} do not fit {len(bars):,} bars: give 1, -1 or 0 for each bar."
         )
-
-
-def _confirmed(side: FloatArray, confirmed: BoolArray) -> BoolArray:
-    if confirmed.shape != (len(side), 2):
-        raise DataError(
-            f"confirmations of shape {confirmed.shape} do not match {len(side):,} bars: give one for a long and "
-            "one for a short at each bar."
-        )
-    return of_side(confirmed, side)
 
 
 def _abstain(

@@ -8,6 +8,7 @@ from mlstrat.arrays import BoolArray, FloatArray
 from mlstrat.config import RunConfig
 from mlstrat.execution.types import Decisions
 from mlstrat.predictions import Predictions
+from mlstrat.signals.confirmation import told
 from mlstrat.signals.decide import SignalRules, chosen_side, signal_rules
 from mlstrat.signals.flags import FLAG_NAMES
 from mlstrat.signals.funnel import KELLY, QUALITY, THRESHOLD, Funnel
@@ -113,24 +114,17 @@ def _best_kelly(predictions: Predictions, at: BoolArray, rules: SignalRules) -> 
 def _all_flagged(decisions: Decisions) -> str:
     flags = decisions.flags[decisions.stage == QUALITY]
     count = {name: int(np.sum(flags & bit != 0)) for bit, name in FLAG_NAMES.items()}
-    told = ", ".join(f"{name} at {bars:,}" for name, bars in count.items() if bars)
+    which = ", ".join(f"{name} at {bars:,}" for name, bars in count.items() if bars)
     return (
-        f"Breakers on data stopped every one of {len(flags):,} signals ({told}): raise risk.shock_atr, "
+        f"Breakers on data stopped every one of {len(flags):,} signals ({which}): raise risk.shock_atr, "
         "risk.stale_bars or risk.novelty, or set 0."
     )
 
 
 def _unconfirmed(funnel: Funnel, config: RunConfig) -> str:
-    signals = config.signals
-    texts = {
-        "confirm": signals.confirm,
-        "confirm_long": signals.confirm_long,
-        "confirm_short": signals.confirm_short,
-    }
-    told = " and ".join(f'signals.{name} = "{text}"' for name, text in texts.items() if text)
     return (
-        f"At the close of none of {funnel.unflagged:,} signals did what is to confirm it hold ({told}): loosen "
-        "it, or leave it empty."
+        f"At none of {funnel.unflagged:,} signals did the condition for its side hold "
+        f"({told(config.signals)}): loosen it, or leave it empty."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ from mlstrat.online import OnlineWalkForward
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.signals.conformal import AdaptiveConformal
-from mlstrat.signals.decide import FRACTION, SIDE, STOP_PX, TARGET_PX, decide_row, signal_rules
+from mlstrat.signals.decide import FRACTION, SIDE, STOP_PX, TARGET_PX, chosen_side, decide_side, signal_rules
 from mlstrat.signals.flags import FlagStream, flag_rules
 from mlstrat.transfer import load_start
 from mlstrat.walkforward import schedule_for
@@ -48,6 +48,8 @@ class RetrainingAdvisor:
         Bars of the other symbols that the features name.
     start : Start, optional
         Another symbol's model that each window starts from.
+    choose_side : callable, optional
+        Asked at each close for the side to judge, 1, -1 or 0, in place of the one that the score chooses.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class RetrainingAdvisor:
         mood: SentimentSeries,
         others: Sequence[Bars] = (),
         start: Start | None = None,
+        choose_side: Callable[[], int] | None = None,
     ) -> None:
+        self._choose_side = choose_side
         self._online = OnlineWalkForward(
             names, lookback, schedule, config, bars.timeframe, bars.instrument, mood, others, start
         )
@@ -81,12 +85,14 @@ class RetrainingAdvisor:
         forecast, atr_px = self._online.update(row)
         alone = self._direction_alone(float(row[0]), math.nan if forecast is None else forecast.prob_up)
         flags = self._flags.step(row, atr_px, self._online.novelty)
+        given = None if self._choose_side is None else self._choose_side()
         if forecast is None or flags:
             return NO_TRADE
+        side = chosen_side(forecast.score, forecast.threshold, self._rules) if given is None else given
         out = np.empty(6)
         mood = float(self._mood.score[bar_index]), float(self._mood.confidence[bar_index])
-        decide_row(forecast, *mood, float(row[3]), atr_px, self._rules, out)
-        if out[SIDE] == 0.0 or alone not in (None, int(out[SIDE])):
+        decide_side(side, forecast, mood, float(row[3]), atr_px, self._rules, out)
+        if out[SIDE] == 0.0 or alone not in (None, side) or not self._online.confirmed[(1 - side) // 2]:
             return NO_TRADE
         stop, target = float(out[STOP_PX]), float(out[TARGET_PX])
         return Advice(int(out[SIDE]), float(out[FRACTION]), math.nan, stop, target, self._max_bars)
@@ -97,7 +103,11 @@ class RetrainingAdvisor:
 
 
 def retraining_advisor(
-    bars: Bars, mood: SentimentSeries, config: RunConfig, others: Sequence[Bars] = ()
+    bars: Bars,
+    mood: SentimentSeries,
+    config: RunConfig,
+    others: Sequence[Bars] = (),
+    choose_side: Callable[[], int] | None = None,
 ) -> RetrainingAdvisor:
     """Return an advisor for the run of `config` on these bars.
 
@@ -110,4 +120,6 @@ def retraining_advisor(
     check_length(features, lookback, len(bars))
     schedule = schedule_for(bars, int(lookback.max()) - 1, config)
     start = load_start(config, runner.names, bars.timeframe)
-    return RetrainingAdvisor(runner.names, lookback, schedule, config, bars, mood, others, start)
+    return RetrainingAdvisor(
+        runner.names, lookback, schedule, config, bars, mood, others, start, choose_side
+    )

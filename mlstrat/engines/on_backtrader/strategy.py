@@ -1,5 +1,6 @@
 """`MLStrategy`: predictions, or decisions made from them, as a Backtrader strategy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,30 +61,36 @@ class MLStrategy(DecisionStrategy):
             Decisions, predictions or mood that are not those of the feed's bars.
         """
         if self.p.retrain:
-            return _retraining(self.data, self.p)
+            return retraining(self.data, self.p)
         decisions: Decisions | None = self.p.decisions
         if decisions is not None and self.p.threshold is not None:
             raise ConfigError(
                 "MLStrategy was given a threshold with decisions already made: give the predictions instead."
             )
         if decisions is None:
-            decisions = _decide(self.data, self.p)
+            decisions = decided(self.data, self.p)
         if isinstance(self.data, BarsFeed):
             check_aligned(self.data.bars, decisions)
         return PrecomputedAdvisor(decisions)
 
 
-def _retraining(data: Any, params: Any) -> Advisor:
+def retraining(data: Any, params: Any, choose_side: Callable[[], int] | None = None) -> Advisor:
+    """Return the advisor that fits the models inside the run, for the parameters of a strategy."""
     from mlstrat.engines.on_backtrader.retraining import retraining_advisor
 
     if params.predictions is not None or params.decisions is not None:
         raise ConfigError("MLStrategy was told to retrain and given what to trade on: leave out one of them.")
     bars = _bars_of(data)
-    return retraining_advisor(bars, _mood(params, bars), _config(params), params.others)
+    return retraining_advisor(bars, _mood(params, bars), _config(params), params.others, choose_side)
 
 
-def _decide(data: Any, params: Any) -> Decisions:
+def decided(data: Any, params: Any, side: int | None = None) -> Decisions:
+    """Return the decisions made of the predictions, for the parameters of a strategy.
+
+    With `side` 1 or -1 that side is judged at every bar, in place of the one that the score chooses.
+    """
     from mlstrat.features.matrix import build
+    from mlstrat.signals.confirmation import confirmed_at
     from mlstrat.signals.decide import decide
 
     if params.predictions is None:
@@ -94,7 +101,9 @@ def _decide(data: Any, params: Any) -> Decisions:
     mood = _mood(params, bars)
     _refuse_other_bars("predictions", params.predictions, bars)
     atr_px = build(bars, ("atr_px",)).column("atr_px")
-    return decide(bars, params.predictions, mood, atr_px, config)
+    confirmed = confirmed_at(bars, config, params.others)
+    sides = None if side is None else np.full(len(bars), side, np.int8)
+    return decide(bars, params.predictions, mood, atr_px, config, confirmed=confirmed, sides=sides)
 
 
 def _mood(params: Any, bars: Bars) -> SentimentSeries:
