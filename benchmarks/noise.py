@@ -22,8 +22,10 @@ from mlstrat.data.synthetic import random_walk
 from mlstrat.execution.kernel import simulate
 from mlstrat.pipeline import load_panel
 from mlstrat.sentiment.align import neutral
-from mlstrat.signals.decide import decide, risk_rules, signal_rules
+from mlstrat.signals.decide import decide
 from mlstrat.signals.kelly import STANDARD_ERRORS, kelly_fraction
+from mlstrat.signals.rule import signal_rules
+from mlstrat.signals.terms import risk_rules
 from mlstrat.walkforward import schedule_for, walk_forward
 
 BARS, STEP_TICKS, FEE_SHARE = 17_520, 10_000.0, 0.0004

@@ -20,7 +20,7 @@ from mlstrat.engines import ENGINES, on_backtrader
 from mlstrat.execution.types import Result
 from mlstrat.parity import compare as parity
 from mlstrat.pipeline import Run, run
-from mlstrat.signals.decide import risk_rules
+from mlstrat.signals.terms import risk_rules
 
 DEMO = Path(__file__).parents[1] / "backtests" / "demo.toml"
 STOPS = {"normal": [], "tight": ["stops.atr=0.3", "stops.target_atr=0.4", "instrument.fee_share=0.0"]}

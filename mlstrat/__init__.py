@@ -24,6 +24,8 @@ _PUBLIC = {
     "Predictions": "mlstrat.predictions",
     "simulate": "mlstrat.execution.kernel",
     "run": "mlstrat.pipeline",
+    "sweep_run": "mlstrat.sweep",
+    "Sweep": "mlstrat.sweep",
     "PurgedKFold": "mlstrat.crossval",
     "CombinatorialPurgedCV": "mlstrat.crossval",
     "feature_importance": "mlstrat.importance",

@@ -10,10 +10,10 @@ import numpy as np
 from mlstrat.execution.types import SIDE_NAMES
 from mlstrat.live import LiveForecast, Predictor
 from mlstrat.models.contributions import contributions
-from mlstrat.signals.decide import signal_rules
-from mlstrat.signals.flags import flag_names
 from mlstrat.signals.funnel import BAR, KELLY, PREDICTED, THRESHOLD
 from mlstrat.signals.quality import grade_of
+from mlstrat.signals.risk import why_skipped
+from mlstrat.signals.rule import signal_rules
 
 _TOP = 5
 _ACTIONS = {"long": "buy", "short": "sell", "flat": "hold"}
@@ -83,8 +83,8 @@ def reason(predictor: Predictor, forecast: LiveForecast, t: int) -> str:
     if stage == KELLY:
         grade = grade_of(float(made.quality[t]))
         return f"{outlook} {odds}; its grade {grade} or its confidence is below what the settings ask for."
-    if made.flags[t]:
-        return f"{outlook} {odds}; no entry is made, because of: {flag_names(int(made.flags[t]))}."
+    if made.side[t] == 0:
+        return f"{outlook} {odds}; no entry is made: {why_skipped(made, t)}."
     return f"{outlook} {odds}; Kelly's rule puts {made.fraction[t]:.2%} of equity on it."
 
 

@@ -51,11 +51,12 @@ from mlstrat.runfolder import (
 )
 from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.confirmation import told
-from mlstrat.signals.decide import conformal_of, decide, risk_rules
+from mlstrat.signals.decide import conformal_of, decide
 from mlstrat.signals.funnel import funnel_of
 from mlstrat.signals.overlap import overlap_of
 from mlstrat.signals.risk import risk_of_trades
 from mlstrat.signals.stopper import stopper
+from mlstrat.signals.terms import risk_rules
 from mlstrat.walkforward import Fits, check_windows, schedule_for
 
 if TYPE_CHECKING:
@@ -288,8 +289,8 @@ def _conformal(made: Run) -> str:
 def _confirmed(confirmed: BoolArray, config: RunConfig) -> str:
     long, short = confirmed.mean(axis=0)
     return (
-        f"An entry needs a condition to hold at its deciding close ({told(config.signals)}); of the predicted "
-        f"bars it holds at {long:.1%} for a long and at {short:.1%} for a short."
+        f"An entry needs a condition to hold at its deciding close ({told(config.signals)}); of the "
+        f"predicted bars it holds at {long:.1%} for a long and at {short:.1%} for a short."
     )
 
 

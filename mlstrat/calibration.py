@@ -142,7 +142,15 @@ def name_of(curve: Curve) -> Kind:
 
 def apply_curve(z: FloatArray, curve: Curve) -> FloatArray:
     """Return `curve_row` of every number."""
-    return np.array([curve_row(float(value), curve) for value in z])
+    out = np.empty(len(z))
+    _fill(z, curve, out)
+    return out
+
+
+@njit
+def _fill(z: FloatArray, curve: Curve, out: FloatArray) -> None:
+    for row in range(len(z)):
+        out[row] = curve_row(z[row], curve)
 
 
 def fit_best(choice: Choice, z: FloatArray, y: FloatArray, base: float, overlap: float) -> Fit:

@@ -24,10 +24,11 @@ from mlstrat.models.stacking import Inner
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries, check_mood, neutral
 from mlstrat.signals.confirmation import confirmation_of, confirmed_at, told
-from mlstrat.signals.decide import decide, trade_terms
+from mlstrat.signals.decide import decide
 from mlstrat.signals.flags import bar_flags, flag_names
 from mlstrat.signals.funnel import QUALITY
 from mlstrat.signals.risk import RiskColumns, risk_columns
+from mlstrat.signals.terms import trade_terms
 from mlstrat.splits import Schedule, next_fit
 from mlstrat.walkforward import ATR_FEATURE, check_windows, predictions_of
 from mlstrat.window import FittedWindow, Panel, fit_window, forecast_block, state_before

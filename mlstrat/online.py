@@ -21,7 +21,8 @@ from mlstrat.models.transfer import Start
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.signals.confirmation import ConfirmStream, confirmation_of
-from mlstrat.signals.decide import Forecast, trade_terms
+from mlstrat.signals.rule import Forecast
+from mlstrat.signals.terms import trade_terms
 from mlstrat.splits import Schedule
 from mlstrat.walkforward import ATR_FEATURE, predictions_of, until
 from mlstrat.window import (

@@ -26,9 +26,10 @@ from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.confirmation import confirmation_of, confirmed_at
-from mlstrat.signals.decide import decide, risk_rules
+from mlstrat.signals.decide import decide
 from mlstrat.signals.funnel import Funnel, funnel_of
 from mlstrat.signals.risk import RiskColumns, risk_columns
+from mlstrat.signals.terms import risk_rules
 from mlstrat.splits import Schedule
 from mlstrat.transfer import load_start, read_capsule
 from mlstrat.walkforward import ATR_FEATURE, Fits, check_windows, schedule_for, walk_forward

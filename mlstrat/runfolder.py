@@ -107,6 +107,8 @@ def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
     if resume and not path.exists():
         raise RunFolderError(f"{folder} holds no run to resume: leave out --resume to begin one.")
     if path.exists():
+        if "grid" in read_manifest(folder)["inputs"]["config"]:
+            raise RunFolderError(f"{folder} holds a sweep: choose another folder with --out.")
         if not any((folder / FOLDS).glob("[0-9]*")):
             return "new"
         manifest = read_manifest(folder)

@@ -18,7 +18,7 @@ from mlstrat.foldstore import FoldStore
 from mlstrat.models.ensemble import FOREST, MAGNITUDE, PROB_UP
 from mlstrat.models.sample import MIN_ROWS, fit_rows, rows_needed
 from mlstrat.predictions import Predictions, TradeTerms
-from mlstrat.signals.decide import trade_terms
+from mlstrat.signals.terms import trade_terms
 from mlstrat.splits import Fold, Schedule, make_schedule
 from mlstrat.window import (
     FORECAST_COLUMNS,

@@ -30,9 +30,9 @@ from mlstrat.models.transfer import Start
 from mlstrat.predictions import Window
 from mlstrat.sentiment.align import SentimentSeries, check_mood
 from mlstrat.signals.blend import blend
-from mlstrat.signals.decide import risk_rules
 from mlstrat.signals.novelty import novelty_row
 from mlstrat.signals.odds import Odds, Tail, break_even_threshold, fit_odds, odds_row
+from mlstrat.signals.terms import risk_rules
 from mlstrat.splits import Fold, purge
 from mlstrat.tune import Tuning, tune
 

@@ -15,7 +15,7 @@ from mlstrat.engines.on_backtrader import BarsFeed, Recorder, RuleBroker, featur
 from mlstrat.engines.on_backtrader.sided import SidedStrategy
 from mlstrat.pipeline import load_bars
 from mlstrat.sentiment.series import mood_for
-from mlstrat.signals.decide import risk_rules
+from mlstrat.signals.terms import risk_rules
 
 
 class MetaLabel(SidedStrategy):

@@ -14,7 +14,7 @@ import mlstrat
 from mlstrat.engines.on_backtrader import BarsFeed, MLStrategy, Recorder, RuleBroker
 from mlstrat.pipeline import load_bars
 from mlstrat.sentiment.series import mood_for
-from mlstrat.signals.decide import risk_rules
+from mlstrat.signals.terms import risk_rules
 
 
 def run(config: mlstrat.RunConfig, retrain: bool = False) -> mlstrat.Result:

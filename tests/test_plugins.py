@@ -21,7 +21,7 @@ from mlstrat.features.registry import REGISTRY
 from mlstrat.features.stream import FeatureStream
 from mlstrat.plugins import load_plugins
 from mlstrat.sentiment.align import neutral
-from mlstrat.signals.decide import risk_rules
+from mlstrat.signals.terms import risk_rules
 
 ARRAY = """
 import mlstrat

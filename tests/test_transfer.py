@@ -269,7 +269,7 @@ def test_it_changes_every_window_and_bar_by_bar_is_the_batch(walk, panel, config
 def test_backtrader_retrains_from_it(walk, config, made):
     backtrader = pytest.importorskip("backtrader")
     from mlstrat.engines.on_backtrader import MLStrategy, cerebro_for
-    from mlstrat.signals.decide import risk_rules
+    from mlstrat.signals.terms import risk_rules
 
     assert backtrader
     cerebro = cerebro_for(walk, risk_rules(config, walk), stdstats=False)

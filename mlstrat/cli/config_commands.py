@@ -41,10 +41,12 @@ def validate(
     from mlstrat.config import load_config
     from mlstrat.features.lookup import resolve
     from mlstrat.plugins import load_plugins
+    from mlstrat.signals.confirmation import confirmation_of
 
     config = load_config(file, set_ or ())
     load_plugins(config.plugins)
     features = resolve(config.features.names, config.features.families)
+    confirmation_of(config.signals)
     typer.echo(
         f"{file} is valid: run {config.name!r} with {len(features)} features. Next: mlstrat backtest {file}"
     )

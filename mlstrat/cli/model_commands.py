@@ -286,6 +286,8 @@ def _facts(capsule: Capsule) -> dict[str, Any]:
         "edges": size.edges,
         "lstm_units": len(models.lstm.w_out),
         "lstm_inputs": len(models.lstm.inputs),
+        "portable": capsule.portable,
+        "calibration": list(window.calibration),
         "thresholds": [None if math.isnan(at) else at for at in capsule.threshold],
         "payoffs": [odds.payoff for odds in capsule.odds],
         "bytes": size.n_bytes,

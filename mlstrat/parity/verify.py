@@ -19,7 +19,7 @@ from mlstrat.parity.decision_file import read_decisions
 from mlstrat.parity.trades_file import trades_bytes
 from mlstrat.pipeline import Watcher, load_bars, load_others
 from mlstrat.runfolder import MANIFEST, data_sha256_of, read_manifest
-from mlstrat.signals.decide import risk_rules
+from mlstrat.signals.terms import risk_rules
 
 REFERENCE = "kernel"
 DECISIONS, TRADES = "decisions.parquet", "trades.csv"

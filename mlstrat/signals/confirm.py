@@ -12,10 +12,11 @@ Beside a price that is not what is meant, so there the moving averages are read 
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -71,12 +72,33 @@ class Condition:
     @property
     def operands(self) -> tuple[Operand, ...]:
         """Both sides of each comparison, in order."""
-        return tuple(chain.from_iterable((c.left, c.right) for c in self.comparisons))
+        return tuple(itertools.chain.from_iterable((c.left, c.right) for c in self.comparisons))
 
-    @property
+    @cached_property
     def features(self) -> tuple[str, ...]:
         """Names of the features that it reads, in order, without repeats."""
         return tuple(dict.fromkeys(side.text for side in self.operands if side.is_feature))
+
+    @cached_property
+    def numbers(self) -> FloatArray:
+        """Its numbers, in order."""
+        return np.array([float(side.text) for side in self.operands if side.unit == _NUMBER])
+
+    @cached_property
+    def table(self) -> IntArray:
+        """(n_comparisons, 3): place of the left side, operator, place of the right side.
+
+        Places count the columns of the bar, then `features`, then `numbers`.
+        """
+        names = (*COLUMNS, *self.features)
+        place = {name: k for k, name in enumerate(names)}
+        following = itertools.count(len(names))
+
+        def at(side: Operand) -> int:
+            return next(following) if side.unit == _NUMBER else place[side.text]
+
+        rows = [(at(c.left), OPERATORS.index(c.operator), at(c.right)) for c in self.comparisons]
+        return np.array(rows, np.int64).reshape(-1, 3)
 
 
 def parse(text: str, name: str = "the condition") -> Condition:
@@ -169,23 +191,9 @@ def holds(condition: Condition, rows: FloatArray, columns: FloatArray) -> BoolAr
     (n_bars,) bool
         False where a value is NaN.
     """
-    numbers = [float(side.text) for side in condition.operands if side.unit == _NUMBER]
-    constant = np.broadcast_to(np.array(numbers), (len(rows), len(numbers)))
-    values = np.hstack([rows[:, : len(COLUMNS)], columns, constant])
-    return _holds_block(values, _table(condition))
-
-
-def _table(condition: Condition) -> IntArray:
-    """(n_comparisons, 3): column of the left side, operator, column of the right side."""
-    names = (*COLUMNS, *condition.features)
-    place = {name: k for k, name in enumerate(names)}
-    following = iter(range(len(names), len(names) + 2 * len(condition.comparisons)))
-
-    def column(side: Operand) -> int:
-        return next(following) if side.unit == _NUMBER else place[side.text]
-
-    rows = [(column(c.left), OPERATORS.index(c.operator), column(c.right)) for c in condition.comparisons]
-    return np.array(rows, np.int64).reshape(-1, 3)
+    numbers = np.tile(condition.numbers, (len(rows), 1))
+    values = np.concatenate([rows[:, : len(COLUMNS)], columns, numbers], axis=1)
+    return _holds_block(values, condition.table)
 
 
 @njit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from mlstrat.features.lookup import find
 from mlstrat.features.matrix import build
 from mlstrat.features.stream import FeatureStream
 from mlstrat.signals.confirm import Condition, holds, parse
-
 
 # Settings by the side that they speak for; the first one speaks for both.
 SETTINGS = ("confirm", "confirm_long", "confirm_short")
@@ -40,10 +40,16 @@ class Confirmation:
         """Whether there is anything that must hold."""
         return bool(self.long.comparisons or self.short.comparisons)
 
-    @property
+    @cached_property
     def features(self) -> tuple[str, ...]:
         """Names of the features that either reads."""
         return tuple(dict.fromkeys((*self.long.features, *self.short.features)))
+
+    @cached_property
+    def _places(self) -> tuple[list[int], list[int]]:
+        """Columns of `features` that each side reads."""
+        long, short = ([self.features.index(name) for name in c.features] for c in (self.long, self.short))
+        return long, short
 
     def ask(self, rows: FloatArray, columns: FloatArray) -> BoolArray:
         """Return whether they hold at each bar.
@@ -60,9 +66,7 @@ class Confirmation:
         (n_bars, 2) bool
             For a long, for a short.
         """
-        place = {name: k for k, name in enumerate(self.features)}
-        own = [[place[name] for name in side.features] for side in (self.long, self.short)]
-        both = zip((self.long, self.short), own, strict=True)
+        both = zip((self.long, self.short), self._places, strict=True)
         return np.column_stack([holds(side, rows, columns[:, at]) for side, at in both])
 
 

@@ -7,39 +7,14 @@ in batch, live and bar by bar alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
-from mlstrat.arrays import FloatArray, IntArray, njit
+from mlstrat.arrays import FloatArray, njit
 
 # How far beyond its outermost bin edges a feature is novel, in distances between these two. At this margin
 # and `risk.novelty` = 0.15, 0.0 to 0.8 % of the hours of BTC, ETH and SOL are novel to the year before them.
 MARGIN = 1.0
-
-
-def novelty_of(x: FloatArray, of_fold: IntArray, edges: Mapping[int, FloatArray]) -> FloatArray:
-    """Return the novelty of each bar to the window that speaks for it.
-
-    Parameters
-    ----------
-    x : (n_bars, n_features) float64
-        The models' features.
-    of_fold : (n_bars,) int64
-        Index of the window that speaks, -1 for none.
-    edges : mapping of int to (n_features, n_edges) float64
-        Bin edges by window.
-
-    Returns
-    -------
-    (n_bars,) float64
-        As `novelty_row`; NaN where no window speaks.
-    """
-    novelty = np.full(len(x), np.nan)
-    for window, of_window in edges.items():
-        here = of_fold == window
-        novelty[here] = novelty_block(np.ascontiguousarray(x[here]), of_window)
-    return novelty
 
 
 @njit

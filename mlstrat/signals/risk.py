@@ -189,7 +189,7 @@ def assess_risk(decisions: Decisions, risk: RiskColumns, t: int = -1) -> RiskAss
 def why_skipped(decisions: Decisions, t: int) -> str:
     """Say which rule kept bar t from a trade."""
     stopped = _STOPPED.get(int(decisions.stage[t]), "")
-    return stopped or flag_names(int(decisions.flags[t])) or "no side is given"
+    return stopped or flag_names(int(decisions.flags[t])) or "what is to confirm it does not hold"
 
 
 def risk_of_trades(result: Result, decisions: Decisions, risk: RiskColumns) -> pd.DataFrame:

@@ -9,11 +9,11 @@ from mlstrat.config import RunConfig
 from mlstrat.execution.types import Decisions
 from mlstrat.predictions import Predictions
 from mlstrat.signals.confirmation import told
-from mlstrat.signals.decide import SignalRules, chosen_side, signal_rules
 from mlstrat.signals.flags import FLAG_NAMES
 from mlstrat.signals.funnel import KELLY, QUALITY, THRESHOLD, Funnel
 from mlstrat.signals.kelly import kelly_fraction
 from mlstrat.signals.quality import GRADES, grade_of
+from mlstrat.signals.rule import SignalRules, chosen_side, signal_rules
 
 
 def stopper(funnel: Funnel, predictions: Predictions, decisions: Decisions, config: RunConfig) -> str:

@@ -18,8 +18,9 @@ from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.execution.types import SLIP, TICK, Decisions
 from mlstrat.predictions import Predictions
-from mlstrat.signals.decide import SignalRules, risk_rules, signal_rules
 from mlstrat.signals.kelly import kelly_fraction
+from mlstrat.signals.rule import SignalRules, signal_rules
+from mlstrat.signals.terms import risk_rules
 from mlstrat.sweep.forecasts import Forecasts
 from mlstrat.sweep.grid import Grid, config_of
 from mlstrat.sweep.kernel import Candidates, endings

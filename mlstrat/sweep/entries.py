@@ -60,11 +60,21 @@ class Entries:
             raise DataError(f"entries.side has shape {side.shape}: give a row a bar and a column a trial.")
         for name, kind in _KINDS.items():
             object.__setattr__(self, name, _by_column(name, getattr(self, name), side.shape, kind))
-        column, bar, kind = first_defect(self.side, self.fraction, self.stop, self.target)
-        if kind:
+        found: list[tuple[int, int, int]] = []
+
+        def check(part: slice) -> None:
+            tables = (_part(table, part) for table in (self.fraction, self.stop, self.target))
+            column, bar, kind = first_defect(self.side[part], *tables)
+            if kind:
+                found.append((part.start + column, bar, kind))
+
+        in_threads(check, side.shape[1], _THREADS)
+        if found:
+            column, bar, kind = min(found)
             raise DataError(f"the entry at bar {bar} of column {column} {_DEFECTS[kind - 1]}.")
 
 
+_THREADS = 2  # that look for entries which cannot be executed
 _KINDS: dict[str, Any] = {
     "side": np.int8,
     "fraction": np.float64,

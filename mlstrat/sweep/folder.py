@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -109,13 +109,13 @@ def sweep_into(
         watcher.note(f"{folder} was made otherwise ({why}): it is kept as {set_aside(folder)}.")
     make_folder(folder)
     with locked(folder):
-        book, trials = Ledger(folder.absolute().parent / ledger.FILE), _Trials(config, inputs)
+        book, trials = _book_beside(folder, inputs, watcher), _Trials(config, inputs)
         cache = cache_beside(folder, watcher) if use_cache else None
-        record = partial(_enter, book, inputs, watcher)
+        record = partial(book.extend, inputs.data_sha256) if book else None
         walked = Walked(config, bars, watcher, cache, fits, record)
         if _state(folder, inputs, resume) == "complete":
             sweep = Sweep(config, grid, _stored(folder, grid), walked, ())
-            return Swept(folder, sweep, book.count(inputs.data_sha256), reused=True)
+            return Swept(folder, sweep, book.count(inputs.data_sha256) if book else 0, reused=True)
         manifest = begin(folder, inputs)
         windows, judged = walked.outlook()
         watcher.note(plan(grid, windows))
@@ -127,7 +127,7 @@ def sweep_into(
             watcher.columns(batch.columns.stop, len(grid))
         sweep = Sweep(config, grid, table, walked, notes_of(grid))
         watcher.stage("writing the page")
-        count = book.count(inputs.data_sha256)
+        count = book.count(inputs.data_sha256) if book else 0
         _write(folder, sweep, judged, manifest, inputs, count)
     return Swept(folder, sweep, count, reused=False)
 
@@ -194,7 +194,7 @@ def _state(folder: Path, inputs: Inputs, resume: bool) -> str:
 
 
 def _batch(
-    folder: Path, columns: Columns, batch: Batch, grid: Grid, trials: _Trials, record: Record
+    folder: Path, columns: Columns, batch: Batch, grid: Grid, trials: _Trials, record: Record | None
 ) -> FloatArray:
     """Return a batch from its file, or run it, enter its columns in the ledger and keep it."""
     place = folder / PARTS / f"{batch.columns.start:09d}"
@@ -202,7 +202,8 @@ def _batch(
     if kept is not None:
         return kept
     made = columns.run(batch)
-    record(list(trials.of(grid, batch.columns, made)))
+    if record is not None:
+        record(list(trials.of(grid, batch.columns, made)))
     buffer = io.BytesIO()
     np.save(buffer, made)
     body = buffer.getvalue()
@@ -251,11 +252,15 @@ class _Trials:
             yield Trial("sweep", digest.hexdigest(), {**made, "sharpe": told, "trades": int(trades[place])})
 
 
-def _enter(book: Ledger, inputs: Inputs, watcher: Watching, trials: Sequence[Trial]) -> None:
+def _book_beside(folder: Path, inputs: Inputs, watcher: Watching) -> Ledger | None:
+    """Return the ledger beside a folder; None, with a note, where it cannot be written."""
+    book = Ledger(folder.absolute().parent / ledger.FILE)
     try:
-        book.extend(inputs.data_sha256, trials)
+        book.extend(inputs.data_sha256, ())
     except RunFolderError as error:
-        watcher.note(f"trials of this sweep are not counted: {error}")
+        watcher.note(f"the columns of this sweep are not counted: {error}")
+        return None
+    return book
 
 
 def _plain(value: Any) -> Any:

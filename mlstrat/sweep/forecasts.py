@@ -17,11 +17,13 @@ from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.types import Decisions
 from mlstrat.foldcache import FoldCache
 from mlstrat.ledger import Trial
-from mlstrat.pipeline import Watcher, load_others, load_panel
+from mlstrat.pipeline import Watcher, load_confirmed, load_others, load_panel
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.sentiment.series import mood_for
-from mlstrat.signals.decide import SignalRules, decide, trade_terms
+from mlstrat.signals.decide import decide
+from mlstrat.signals.rule import SignalRules
+from mlstrat.signals.terms import trade_terms
 from mlstrat.splits import Fold
 from mlstrat.sweep.grid import FITTING
 from mlstrat.sweep.remembered import Remembered
@@ -30,7 +32,16 @@ from mlstrat.window import FittedModels, Panel, make_panel
 
 # Settings that `decide` and execution read and the walk-forward does not.
 _AFTER: dict[str, Any] = {
-    "signals": {"conformal", "threshold", "direction", "min_confidence", "min_grade"},
+    "signals": {
+        "confirm",
+        "confirm_long",
+        "confirm_short",
+        "conformal",
+        "threshold",
+        "direction",
+        "min_confidence",
+        "min_grade",
+    },
     "execution": {"cash", "gap_reserve"},
     **dict.fromkeys(("name", "jobs", "kelly", "breakers", "risk", "report"), True),
 }
@@ -64,7 +75,9 @@ class Forecasts(NamedTuple):
     def decide(self, config: RunConfig | None = None, rules: SignalRules | None = None) -> Decisions:
         """Decide every bar under the group's settings or, of the same group, a column's."""
         config = config or self.config
-        return decide(self.bars, self.predictions, self.mood, self.atr_px, config, rules)
+        confirmed = load_confirmed(self.bars, config)
+        told = self.bars, self.predictions, self.mood, self.atr_px
+        return decide(*told, config, rules, confirmed=confirmed)
 
     def judged(self) -> Bars:
         """Return the bars from the first predicted one on, on which numbers are computed, as in a report.

@@ -19,8 +19,8 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray, SideArray, njit
 from mlstrat.execution.rule import breaker_start, breaker_step, breaker_trade, entry_price, step_bar
 from mlstrat.execution.types import CASH, OPEN
-from mlstrat.signals.decide import SignalRules, chosen_side
 from mlstrat.signals.kelly import position_fraction
+from mlstrat.signals.rule import SignalRules, chosen_side
 from mlstrat.sweep.account import asked, booked, logged, opened, ordered, rules_row, within, written
 
 

@@ -13,7 +13,7 @@ from mlstrat.config import RunConfig
 from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Decisions, Result
-from mlstrat.signals.decide import risk_rules
+from mlstrat.signals.terms import risk_rules
 from mlstrat.sweep.forecasts import Forecaster
 from mlstrat.sweep.grid import Grid, config_of
 from mlstrat.sweep.measures import LOW, MEASURES

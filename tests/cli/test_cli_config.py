@@ -93,3 +93,14 @@ def test_the_reference_page_is_current(mlstrat):
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert page == as_markdown(), "run: mlstrat config reference > docs/configuration.md"
     assert mlstrat("config", "reference").stdout == page
+
+
+@pytest.mark.parametrize("value", ["2.5", "true", '"auto"', "0"])
+def test_a_trailing_stop_is_refused_with_the_reason(mlstrat, tmp_path, value):
+    file = tmp_path / "run.toml"
+    file.write_text(f"[stops]\ntrailing = {value}\n")
+    result = mlstrat("config", "validate", file)
+    assert result.exit_code == 2
+    assert "unknown key" not in result.stderr
+    assert f"stops.trailing is {value}; give a fixed stop by stops.atr" in " ".join(result.stderr.split())
+    assert "because a trailing stop is not in every engine yet" in " ".join(result.stderr.split())

@@ -32,6 +32,7 @@ def test_new_project_is_complete_and_valid(mlstrat, tmp_path):
         "run.toml",
         "notebooks/quickstart.ipynb",
         "strategies/baselines.py",
+        "strategies/meta_label.py",
         "strategies/ml_ensemble.py",
         "strategies/sentiment_only.py",
     }

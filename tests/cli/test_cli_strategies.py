@@ -1,6 +1,7 @@
 """The strategies that users copy, on a few thousand bars."""
 
 import importlib.util
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,59 @@ def test_precomputed_and_retraining_make_the_same_trades(tiny):
     for result in (before, inside):
         for column in ("entry_bar", "exit_bar", "side", "units", "entry_price", "exit_price"):
             np.testing.assert_array_equal(getattr(result.trades, column), getattr(kernel.trades, column))
+
+
+def test_meta_label_takes_the_crosses_that_the_models_believe(tiny):
+    from mlstrat import load_config
+    from mlstrat import run as run_in_memory
+    from mlstrat.execution.kernel import simulate
+    from mlstrat.signals.decide import decide
+    from mlstrat.signals.terms import risk_rules
+
+    config = load_config(tiny, ["splits.max_windows=1", "signals.threshold=0.99"])
+    meta_label, made = load("meta_label"), run_in_memory(config)
+    bars, panel = made.panel.bars, made.panel
+    sides = crosses(bars.close, 5, 20)
+    decisions = decide(bars, made.predictions, panel.mood, panel.atr_px, config, sides=sides)
+    kernel = simulate(bars, decisions, risk_rules(config, bars))
+    assert 0 < len(kernel.trades) < np.count_nonzero(sides)
+    before = meta_label.run(config, cross="sma_cross_5_20")
+    inside = meta_label.run(config, retrain=True, cross="sma_cross_5_20")
+    for result in (before, inside):
+        for column in ("entry_bar", "exit_bar", "side", "units", "entry_price", "exit_price"):
+            np.testing.assert_array_equal(getattr(result.trades, column), getattr(kernel.trades, column))
+
+
+def test_the_example_of_the_page_trades_breakouts_only(tiny):
+    from mlstrat import load_config
+    from mlstrat import run as run_in_memory
+    from mlstrat.engines.on_backtrader import cerebro_for
+    from mlstrat.signals.terms import risk_rules
+
+    page = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
+    names: dict = {}
+    exec(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0], names)
+    config = load_config(tiny, ["splits.max_windows=1"])
+    made = run_in_memory(config)
+    bars = made.panel.bars
+    cerebro = cerebro_for(bars, risk_rules(config, bars), stdstats=False)
+    cerebro.addstrategy(names["Breakout"], config=config, predictions=made.predictions)
+    at = cerebro.run()[0].result.trades.signal_bar
+    assert len(at) > 0
+    assert all(bars.close[t] > bars.high[t - 55 : t].max() for t in at)
+
+
+def crosses(close, fast, slow):
+    """1 where the mean of `fast` closes comes to lie above that of `slow`, -1 where below, 0 elsewhere."""
+    sides = np.zeros(len(close), np.int8)
+    gap = [
+        close[t - fast + 1 : t + 1].mean() - close[t - slow + 1 : t + 1].mean()
+        for t in range(slow, len(close))
+    ]
+    for t in range(slow + 1, len(close)):
+        before, now = gap[t - slow - 1], gap[t - slow]
+        sides[t] = 1 if before <= 0 < now else -1 if now < 0 <= before else 0
+    return sides
 
 
 def test_sentiment_only_follows_the_score_it_was_given():

@@ -47,6 +47,11 @@ NEUTRAL = {
     "supertrend_10": 1,
     "hurst_100": 0.5,
 }
+# The only features in price: levels, whose neutral value is the price, and the ATR.
+LEVELS = tuple(f"{mean}_px_{n}" for mean in ("sma", "ema", "wma") for n in (5, 10, 20, 50, 100, 200)) + tuple(
+    f"{side}_px_{n}" for side in ("high", "low") for n in (20, 55)
+)
+NEUTRAL |= dict.fromkeys(LEVELS, 123.4)
 
 
 @cache
@@ -198,10 +203,13 @@ def test_model_inputs_ignore_the_unit_of_price_and_volume(name, series):
     assert_close(values(name, scaled(rows, volume=10.0)), plain)
 
 
-def test_only_atr_px_is_in_price_and_it_scales_with_it():
-    assert [name for name in NAMES if not registered()[name].model_input] == ["atr_px"]
+def test_the_features_in_price_scale_with_it_and_feed_no_model():
+    in_price = [name for name in NAMES if not registered()[name].model_input]
+    assert sorted(in_price) == sorted(("atr_px", *LEVELS))
     rows = smooth()
-    np.testing.assert_array_equal(values("atr_px", scaled(rows, price=2.0)), 2.0 * values("atr_px", rows))
+    for name in in_price:
+        assert registered()[name].unit == "price"
+        np.testing.assert_array_equal(values(name, scaled(rows, price=2.0)), 2.0 * values(name, rows))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ import pytest
 from mlstrat.config import parse_config
 from mlstrat.execution.rule import breaker_start, breaker_step, breaker_trade
 from mlstrat.execution.types import RiskRules
-from mlstrat.signals.decide import FRACTION, SIDE, Forecast, decide_row, signal_rules
+from mlstrat.signals.rule import FRACTION, SIDE, Forecast, decide_row, signal_rules
 
 
 def full_kelly(win_prob, win_se, payoff, errors):

@@ -11,7 +11,11 @@ from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.kernel import simulate
 from mlstrat.sentiment.align import neutral
 from mlstrat.signals.blend import blend
-from mlstrat.signals.decide import (
+from mlstrat.signals.decide import decide
+from mlstrat.signals.funnel import BAR, KELLY, PREDICTED, QUALITY, THRESHOLD, funnel_of
+from mlstrat.signals.kelly import STANDARD_ERRORS
+from mlstrat.signals.quality import grade_of, quality_score
+from mlstrat.signals.rule import (
     FRACTION,
     GRADE,
     SIDE,
@@ -19,15 +23,12 @@ from mlstrat.signals.decide import (
     STOP_PX,
     TARGET_PX,
     Forecast,
-    decide,
     decide_row,
-    risk_rules,
+    decide_side,
     signal_rules,
 )
-from mlstrat.signals.funnel import BAR, KELLY, PREDICTED, QUALITY, THRESHOLD, funnel_of
-from mlstrat.signals.kelly import STANDARD_ERRORS
-from mlstrat.signals.quality import grade_of, quality_score
 from mlstrat.signals.stopper import stopper
+from mlstrat.signals.terms import risk_rules
 
 
 def rules_of(**sections):
@@ -187,6 +188,37 @@ def test_confidence_is_that_of_the_side_and_not_of_the_model_alone():
     forecast = forecast_of(score=0.61, prob_up=0.35)
     assert decided(forecast, rules_of(signals={"min_confidence": 0.6}))[STAGE] == KELLY
     assert decided(forecast, rules_of(signals={"min_confidence": 0.35}))[SIDE] == 1
+
+
+def test_a_given_side_is_judged_by_its_own_odds():
+    """The score says long; the short that is given is taken or left by the odds of a short."""
+    rules = rules_of(kelly={"shrink": "off", "multiplier": 1.0, "max_position": 1.0})
+    for win_short, fraction in ((0.7, 0.7 - 0.3), (0.4, 0.0)):
+        out = np.empty(6)
+        decide_side(-1, forecast_of(win=(0.9, win_short)), (0.0, 0.0), 100.0, 2.0, rules, out)
+        assert out[FRACTION] == pytest.approx(fraction)
+        assert (out[SIDE], out[STAGE]) == ((-1, QUALITY) if fraction else (0, THRESHOLD))
+    for side, direction in ((0, "both"), (-1, "long"), (1, "short")):
+        out = np.empty(6)
+        rules = rules_of(signals={"direction": direction})
+        decide_side(side, forecast_of(win=(0.9, 0.9)), (0.0, 0.0), 100.0, 2.0, rules, out)
+        assert (out[SIDE], out[STAGE]) == (0, PREDICTED)
+
+
+def test_the_sides_that_the_score_chooses_give_the_decisions_without_sides(tiny_run):
+    p, panel, config = tiny_run.predictions, tiny_run.panel, tiny_run.config
+    chosen = np.where(p.score >= p.threshold[:, 0], 1, np.where(p.score <= p.threshold[:, 1], -1, 0))
+    chosen = np.where((p.score - 0.5) * chosen > 0, chosen, 0).astype(np.int8)
+    made = decide(panel.bars, p, panel.mood, panel.atr_px, config, sides=chosen)
+    for name in ("side", "fraction", "stop", "target", "stage", "quality"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(tiny_run.decisions, name), err_msg=name)
+
+
+@pytest.mark.parametrize("sides", [np.zeros(5, np.int8), np.full(3600, 2, np.int8)])
+def test_sides_that_do_not_fit_are_refused(tiny_run, sides):
+    panel = tiny_run.panel
+    with pytest.raises(DataError, match=r"sides of shape .* do not fit 3,600 bars: give 1, -1 or 0 for each"):
+        decide(panel.bars, tiny_run.predictions, panel.mood, panel.atr_px, tiny_run.config, sides=sides)
 
 
 def test_a_stop_or_target_that_is_no_price_is_no_trade():

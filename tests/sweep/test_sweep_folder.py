@@ -119,6 +119,17 @@ def test_a_sweep_that_was_tried_in_another_grid_is_not_counted_twice(config, tmp
     assert (first.trials, second.trials) == (2, 3)
 
 
+def test_a_ledger_that_cannot_be_used_is_said_and_stops_nothing(config, tmp_path):
+    (tmp_path / "trials.sqlite").write_bytes(b"this is no data base, though it is long enough" * 100)
+    told = Told()
+    made = sweep_into(
+        config, make_grid(config, {"kelly.multiplier": [0.2, 0.5]}), tmp_path / "out", watcher=told
+    )
+    assert made.trials == 0
+    assert any(note.startswith("the columns of this sweep are not counted: the trial") for note in told.notes)
+    assert "have been counted" not in (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
+
+
 def test_a_folder_of_something_else_is_refused_by_name(config, tmp_path):
     folder = tmp_path / "out"
     with pytest.raises(RunFolderError, match="holds no sweep to resume: leave out --resume"):

@@ -12,7 +12,8 @@ from mlstrat.execution import metrics
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import RiskRules
 from mlstrat.pipeline import Watcher
-from mlstrat.signals.decide import SignalRules, risk_rules, signal_rules
+from mlstrat.signals.rule import SignalRules, signal_rules
+from mlstrat.signals.terms import risk_rules
 from mlstrat.sweep.account import LOGGED, MEASURED
 from mlstrat.sweep.candidates import candidates_of, choices_of
 from mlstrat.sweep.entries import Entries, sweep_entries

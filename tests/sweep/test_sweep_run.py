@@ -10,7 +10,7 @@ from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution import metrics
 from mlstrat.pipeline import run
 from mlstrat.sentiment.align import neutral
-from mlstrat.signals.decide import trade_terms
+from mlstrat.signals.terms import trade_terms
 from mlstrat.sweep import MEASURES, Sweep, sweep, sweep_run
 from mlstrat.sweep.grid import Grid
 from mlstrat.walkforward import fit_here

@@ -18,6 +18,7 @@ from mlstrat.engines.on_backtrader.indicators import EnsembleSignal, SentimentSc
 from mlstrat.engines.on_backtrader.plot import plot
 from mlstrat.engines.on_backtrader.recorder import Recorder
 from mlstrat.engines.on_backtrader.run import cerebro_for, run
+from mlstrat.engines.on_backtrader.sided import SidedStrategy
 from mlstrat.engines.on_backtrader.sizer import KellySizer
 from mlstrat.engines.on_backtrader.strategy import MLStrategy
 
@@ -35,6 +36,7 @@ __all__ = [
     "Recorder",
     "RuleBroker",
     "SentimentScore",
+    "SidedStrategy",
     "cerebro_for",
     "feature_indicator",
     "plot",

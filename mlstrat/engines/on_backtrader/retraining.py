@@ -20,8 +20,8 @@ from mlstrat.online import OnlineWalkForward
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.signals.conformal import AdaptiveConformal
-from mlstrat.signals.decide import FRACTION, SIDE, STOP_PX, TARGET_PX, chosen_side, decide_side, signal_rules
 from mlstrat.signals.flags import FlagStream, flag_rules
+from mlstrat.signals.rule import FRACTION, SIDE, STOP_PX, TARGET_PX, chosen_side, decide_side, signal_rules
 from mlstrat.transfer import load_start
 from mlstrat.walkforward import schedule_for
 
@@ -120,6 +120,4 @@ def retraining_advisor(
     check_length(features, lookback, len(bars))
     schedule = schedule_for(bars, int(lookback.max()) - 1, config)
     start = load_start(config, runner.names, bars.timeframe)
-    return RetrainingAdvisor(
-        runner.names, lookback, schedule, config, bars, mood, others, start, choose_side
-    )
+    return RetrainingAdvisor(runner.names, lookback, schedule, config, bars, mood, others, start, choose_side)

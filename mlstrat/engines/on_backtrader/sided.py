@@ -11,11 +11,11 @@ _SIDES = (1, -1)
 
 
 class SidedStrategy(MLStrategy):
-    """An `MLStrategy` whose side is chosen by `choose_side`, which subclasses give; the score has no say in it.
+    """An `MLStrategy` whose side is chosen by `choose_side`, which subclasses give; the score has no say.
 
-    The trade is judged by the odds of that side: Kelly's fraction above 0, quality, breakers on data, conformal
-    set and conditions, as `decide(..., sides=...)` does in batch. Parameters are those of `MLStrategy`, with
-    predictions or `retrain=True`.
+    The trade is judged by the odds of that side: Kelly's fraction above 0, quality, breakers on data,
+    conformal set and conditions, as `decide(..., sides=...)` does in batch. Parameters are those of
+    `MLStrategy`, with predictions or `retrain=True`.
     """
 
     def choose_side(self) -> int:

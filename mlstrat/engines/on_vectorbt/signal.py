@@ -8,7 +8,7 @@ import vectorbt as vbt
 from mlstrat.arrays import BoolArray, FloatArray, SideArray, njit
 from mlstrat.config import RunConfig
 from mlstrat.errors import ConfigError
-from mlstrat.signals.decide import SignalRules, chosen_side, signal_rules
+from mlstrat.signals.rule import SignalRules, chosen_side, signal_rules
 
 # No threshold for all bars: those of each bar count.
 OWN = float("nan")
