@@ -107,9 +107,8 @@ def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
     if resume and not path.exists():
         raise RunFolderError(f"{folder} holds no run to resume: leave out --resume to begin one.")
     if path.exists():
-        if "grid" in read_manifest(folder)["inputs"]["config"]:
-            raise RunFolderError(f"{folder} holds a sweep: choose another folder with --out.")
         if not any((folder / FOLDS).glob("[0-9]*")):
+            _refuse_sweep(folder)
             return "new"
         manifest = read_manifest(folder)
         _refuse(folder, other_settings(manifest["inputs"], inputs))
@@ -122,6 +121,15 @@ def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
     if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
         raise RunFolderError(f"{folder} holds files that are not a run's: choose an empty folder with --out.")
     return "new"
+
+
+def _refuse_sweep(folder: Path) -> None:
+    try:
+        swept = "grid" in read_manifest(folder)["inputs"]["config"]
+    except RunFolderError:  # a manifest that was cut off holds nothing
+        return
+    if swept:
+        raise RunFolderError(f"{folder} holds a sweep: choose another folder with --out.")
 
 
 def begin(folder: Path, inputs: Inputs) -> dict[str, Any]:

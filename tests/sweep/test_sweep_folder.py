@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlstrat.backtest import backtest
 from mlstrat.config import load_config
 from mlstrat.errors import RunFolderError
 from mlstrat.ledger import Ledger
@@ -135,6 +136,8 @@ def test_a_folder_of_something_else_is_refused_by_name(config, tmp_path):
     with pytest.raises(RunFolderError, match="holds no sweep to resume: leave out --resume"):
         sweep_into(config, make_grid(config, GRID), folder, resume=True)
     sweep_into(config, make_grid(config, {"kelly.multiplier": [0.2, 0.5]}), folder)
+    with pytest.raises(RunFolderError, match="holds a sweep: choose another folder with --out"):
+        backtest(config, folder, engine="kernel")
     with pytest.raises(RunFolderError, match=r"grid.kelly.multiplier was \[0.2, 0.5\] and is \[0.2, 0.6\]"):
         sweep_into(config, make_grid(config, {"kelly.multiplier": [0.2, 0.6]}), folder)
     (tmp_path / "full").mkdir()
