@@ -166,7 +166,8 @@ def main() -> None:
     with threadpool_limits(1):
         measure(*window_of(1200, 5))
         found = measure(*window_of(given.bars, given.features))
-    command = f"python benchmarks/models.py --bars {given.bars} --features {given.features}"
+    options = ["--bars", str(given.bars), "--features", str(given.features), "--walk", given.walk]
+    command = "python benchmarks/models.py " + shlex.join(options)
     whole = walk(shlex.split(given.walk))
     print(json.dumps({**found, "bars": given.bars, "features": given.features, **whole, "command": command}))
 

@@ -154,7 +154,7 @@ def sizing(rules: RiskRules) -> str:
     float payable = equity / (close * (1.0 + {decimal(rules.fee_share)} + {decimal(rules.gap_reserve)}))
     float quantity = math.min(wanted, payable)
     float rounded = {rounded}
-    math.sign(rounded) > 0 and rounded * close >= {decimal(rules.min_notional)} ? rounded : 0.0"""
+    math.sign(rounded) > 0 and math.sign(rounded * close - {decimal(rules.min_notional)}) >= 0 ? rounded : 0.0"""
 
 
 def account(rules: RiskRules) -> str:
@@ -192,10 +192,13 @@ while known < strategy.closedtrades
 
 
 def breakers(rules: RiskRules) -> str:
-    """Return the twin of `breaker_step`, which leaves in `allowed` whether an entry may be made (9)."""
+    """Return the twin of `breaker_step`, which leaves in `allowed` whether an entry may be made (8).
+
+    `math.sign` compares to the last bit, where Pine's own comparisons forgive 0.0000000001.
+    """
     conditions = {
-        f"cash < peak * (1.0 - {decimal(rules.max_drawdown)})": rules.max_drawdown,
-        f"cash < dayStart * (1.0 - {decimal(rules.max_daily_loss)})": rules.max_daily_loss,
+        f"math.sign(cash - peak * (1.0 - {decimal(rules.max_drawdown)})) < 0": rules.max_drawdown,
+        f"math.sign(cash - dayStart * (1.0 - {decimal(rules.max_daily_loss)})) < 0": rules.max_daily_loss,
         f"losses >= {rules.max_losing_streak}": rules.max_losing_streak,
     }
     active = [condition for condition, limit in conditions.items() if limit > 0]

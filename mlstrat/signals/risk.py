@@ -29,7 +29,7 @@ SMOOTHING = 14  # bars over which traded value is averaged, as long as the ATR
 SLOTS = 24  # bars, had there been one in each slot, of which the missing ones are counted
 _STOPPED = {
     BAR: "a feature or the ATR is not known",
-    PREDICTED: "the score passes no entry threshold",
+    PREDICTED: "the score passes no threshold of a side that may be traded, or both directions may come true",
     THRESHOLD: "Kelly's fraction is too small",
     KELLY: "the quality or the confidence is too low",
 }

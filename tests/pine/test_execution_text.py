@@ -69,10 +69,13 @@ def test_no_breaker_no_text():
 @pytest.mark.parametrize(
     ("facts", "condition"),
     [
-        ({"max_drawdown": 0.2}, "(cash < peak * (1.0 - 0.2))"),
-        ({"max_daily_loss": 0.03}, "(cash < dayStart * (1.0 - 0.03))"),
+        ({"max_drawdown": 0.2}, "(math.sign(cash - peak * (1.0 - 0.2)) < 0)"),
+        ({"max_daily_loss": 0.03}, "(math.sign(cash - dayStart * (1.0 - 0.03)) < 0)"),
         ({"max_losing_streak": 4}, "(losses >= 4)"),
-        ({"max_drawdown": 0.2, "max_losing_streak": 4}, "(cash < peak * (1.0 - 0.2) or losses >= 4)"),
+        (
+            {"max_drawdown": 0.2, "max_losing_streak": 4},
+            "(math.sign(cash - peak * (1.0 - 0.2)) < 0 or losses >= 4)",
+        ),
     ],
 )
 def test_only_the_breakers_that_are_set(facts, condition):
