@@ -86,7 +86,9 @@ class Ledger:
             connection.executemany(_INSERT, rows)
 
     def count(self, data_sha256: str, kind: str | None = None) -> int:
-        """Return how many different trials the data of this hash have seen, of one kind or of all.
+        """Return how many entries the data of this hash have, of one kind or of all.
+
+        A run and a column of a sweep with the same settings are two entries.
 
         Raises
         ------

@@ -66,17 +66,12 @@ def sweep(
     from mlstrat.cli.sweep_progress import watching_columns
     from mlstrat.cluster import OnCluster
     from mlstrat.config import load_config
-    from mlstrat.errors import ConfigError
     from mlstrat.sweep.folder import sweep_into
-    from mlstrat.sweep.grid import make_grid, parse_grid
+    from mlstrat.sweep.grid import make_grid
+    from mlstrat.sweep.grid_text import parse_grid
 
     config = load_config(run, overrides_of(set_, bars, symbol, timeframe, tz, jobs))
-    made = make_grid(config, parse_grid(grid))
-    if len(made) > most:
-        raise ConfigError(
-            f"this grid has {len(made):,} columns, more than {most:,}: give fewer values, or allow them with "
-            f"--max-columns {len(made)}."
-        )
+    made = make_grid(config, parse_grid(grid, most))
     fits = OnCluster(cluster) if cluster else None
     folder = out or default_folder(config).with_name(f"{config.name}-sweep")
     with watching_columns() as watcher:
@@ -99,7 +94,10 @@ def _show(swept: Swept) -> None:
     if len(sweep.ranking()):
         console.print()
         console.print(_best(sweep))
-        console.print("Neighbours: median Sharpe ratio of the columns one step away on the grid.")
+        console.print(
+            "Neighbours: median Sharpe ratio of the columns one step away on the grid; - where "
+            "fewer than three of them made trades."
+        )
     console.print(f"Page: {swept.folder / PAGE}", markup=False, soft_wrap=True)
 
 

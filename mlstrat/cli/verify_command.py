@@ -28,8 +28,9 @@ def verify(
 ) -> None:
     """Execute a run's decisions in every engine and certify that the trades are identical.
 
-    Writes certificate.json and certificate.html into the run's folder. Exit code 0 when all trades are
-    identical in all engines that ran, 3 when something differs.
+    Writes certificate.json and certificate.html into the run's folder; with --engine X they are
+    certificate-X.json and certificate-X.html. Exit code 0 when all trades are identical in all engines that
+    ran and in the run's trades.csv, 3 when something differs, 5 when nothing ran because an extra is missing.
     """
     from rich.console import Console
     from rich.text import Text

@@ -1,5 +1,6 @@
 """Facts of an instrument: tick, quantity step, minimum notional, fee, currency. They are data, not code."""
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -46,25 +47,34 @@ class Instrument:
     def __post_init__(self) -> None:
         for name in ("tick", "step"):
             value = getattr(self, name)
-            inverse = 1.0 / value if value > 0 else 0.0
-            if value <= 0 or (value < 1 and abs(inverse - round(inverse)) > 1e-6 * inverse):
+            if not _has_whole_inverse(value):
                 raise DataError(
                     f"instrument.{name} of {self.symbol} is {value}; "
-                    "give a positive number whose inverse is whole, such as 0.01."
+                    "give a positive, finite number whose inverse is whole, such as 0.01."
                 )
         if not 0 <= self.fee_share < 0.1:
             raise DataError(
                 f"instrument.fee_share of {self.symbol} is {self.fee_share}; "
                 "give a share of traded value in [0, 0.1), such as 0.0004 for 4 basis points."
             )
-        if self.min_notional < 0:
+        if not 0 <= self.min_notional < math.inf:
             raise DataError(
-                f"instrument.min_notional of {self.symbol} is {self.min_notional}; give 0 or more."
+                f"instrument.min_notional of {self.symbol} is {self.min_notional}; give a finite 0 or more."
             )
 
     def with_facts(self, **facts: Any) -> "Instrument":
         """Return a copy with these facts replaced, ignoring those that are None."""
         return replace(self, **{name: value for name, value in facts.items() if value is not None})
+
+
+def _has_whole_inverse(size: float) -> bool:
+    """Whether a grid below 1 has a whole inverse; from 1 on any finite one has its multiples."""
+    if not 0 < size < math.inf:
+        return False
+    inverse = 1.0 / size
+    if size >= 1:
+        return True
+    return math.isfinite(inverse) and abs(inverse - round(inverse)) <= 1e-6 * inverse
 
 
 # Price and quantity grids of Binance spot, with the taker fee of its USDT-margined futures (4 basis points;

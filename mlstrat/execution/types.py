@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -33,6 +34,10 @@ TRADE_COLUMNS = (
     "profit",
     "reason",
 )
+
+# Quantities and prices are counted in 64-bit integers of their grid, which a finer one would overflow.
+_FINEST = 1e-12
+_GRID = "a number from 1e-12 to 1e12 that is whole from 1 on, and whose inverse is whole below, such as 0.01"
 
 
 @dataclass(frozen=True)
@@ -78,26 +83,17 @@ class RiskRules:
     cooldown_bars: int = 24
 
     def __post_init__(self) -> None:
-        whole = all(
-            grid > 0 and _is_whole(grid if grid >= 1 else 1 / grid) for grid in (self.tick, self.step)
-        )
-        limits = {
-            "cash": self.cash > 0,
-            "fee_share": 0 <= self.fee_share < 1,
-            "tick and step": whole,
-            "min_notional": self.min_notional >= 0,
-            "slippage_ticks": self.slippage_ticks >= 0,
-            "gap_reserve": 0 <= self.gap_reserve < 1,
-            "max_drawdown": 0 <= self.max_drawdown < 1,
-            "max_daily_loss": 0 <= self.max_daily_loss < 1,
-            "max_losing_streak and cooldown_bars": min(self.max_losing_streak, self.cooldown_bars) >= 0,
-        }
-        wrong = [name for name, holds in limits.items() if not holds]
-        if wrong:
-            raise ConfigError(
-                f"the risk rules' {wrong[0]} cannot be used ({self}): give cash above 0, shares in [0, 1), "
-                "and a tick and a step whose inverse (or, from 1 on, which itself) is a whole number."
-            )
+        self._allow(0 < self.cash < math.inf, "cash", "a finite amount above 0")
+        for name in ("fee_share", "gap_reserve", "max_drawdown", "max_daily_loss"):
+            self._allow(0 <= getattr(self, name) < 1, name, "a share from 0 to below 1, such as 0.001")
+        for name in ("tick", "step"):
+            self._allow(_is_grid(getattr(self, name)), name, _GRID)
+        for name in ("min_notional", "slippage_ticks", "max_losing_streak", "cooldown_bars"):
+            self._allow(0 <= getattr(self, name) < math.inf, name, "a finite number from 0")
+
+    def _allow(self, holds: bool, name: str, allowed: str) -> None:
+        if not holds:
+            raise ConfigError(f"the risk rules' {name} is {getattr(self, name)}: give {allowed}.")
 
     def as_row(self) -> FloatArray:
         """Return the rules as the flat row of numbers that the compiled functions take."""
@@ -119,8 +115,11 @@ class RiskRules:
         )
 
 
-def _is_whole(number: float) -> bool:
-    return abs(number - round(number)) <= 1e-6 * number
+def _is_grid(size: float) -> bool:
+    if not _FINEST <= size <= 1 / _FINEST:
+        return False
+    whole = size if size >= 1 else 1 / size
+    return abs(whole - round(whole)) <= 1e-6 * whole
 
 
 # Positions in the row above.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlstrat import __version__
+from mlstrat.engines import engine_of
 from mlstrat.errors import MissingExtraError
 from mlstrat.files import write_bytes, write_json
 from mlstrat.parity.causes import SAME
@@ -20,7 +21,7 @@ from mlstrat.reports import wording
 from mlstrat.reports.tables import Table
 from mlstrat.reports.tables import manifest as flattened
 
-JSON_NAME, PAGE_NAME = "certificate.json", "certificate.html"
+NAME = "certificate"
 # Differences listed in the file and on the page; all of them are counted.
 _LISTED, _SHOWN = 1000, 50
 _TEMPLATE = "certificate.html.j2"
@@ -29,7 +30,9 @@ _TEMPLATE = "certificate.html.j2"
 def write(folder: Path, verified: Verified) -> list[Path]:
     """Write the certificate into a folder, each file whole or not at all, and return what was written.
 
-    The same run, code and engines give the same bytes. The page is left out where jinja2 is not installed.
+    Engines asked for by name are in the file's name (`certificate-backtrader.json`), so that a certificate
+    of some engines never replaces one of all. The same run, code and engines give the same bytes. The page
+    is left out where jinja2 is not installed.
 
     Raises
     ------
@@ -37,10 +40,11 @@ def write(folder: Path, verified: Verified) -> list[Path]:
         The folder cannot be written to.
     """
     content = as_json(verified)
-    written = [folder / JSON_NAME]
+    name = "-".join((NAME, *verified.asked))
+    written = [folder / f"{name}.json"]
     write_json(written[0], content)
     if find_spec("jinja2") is not None:
-        written.append(folder / PAGE_NAME)
+        written.append(folder / f"{name}.html")
         write_bytes(written[1], render(verified).encode())
     return written
 
@@ -75,6 +79,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "same_within": SAME,
         "reference": REFERENCE,
         "trades": len(verified.reference.trades),
+        TRADES: {**asdict(verified.written), "by_own_engine": verified.own_ran},
         "engines": {outcome.engine.name: _engine(outcome) for outcome in verified.outcomes},
     }
 
@@ -99,7 +104,7 @@ def _engine(outcome: Outcome) -> dict[str, Any]:
 
 def sentences(verified: Verified) -> list[str]:
     """Return what the certificate says, the verdict first."""
-    said = [_verdict(verified)]
+    said = [_verdict(verified), _of_written(verified)]
     for outcome in verified.outcomes:
         name = outcome.engine.title
         if outcome.comparison is None:
@@ -109,7 +114,22 @@ def sentences(verified: Verified) -> list[str]:
         if outcome.wrote_trades is not None:
             writes = "writes" if outcome.wrote_trades else "does not write"
             said.append(f"{name}, which executed the run, {writes} the same bytes as the run's {TRADES}.")
+    if not verified.own_ran:
+        own = engine_of(verified.past.manifest["inputs"]["engine"]).title
+        said.append(
+            f"{own}, which executed the run, did not run here: that it writes these bytes is not certified."
+        )
     return said
+
+
+def _of_written(verified: Verified) -> str:
+    found = verified.written
+    if not found.whole:
+        return f"The run's {TRADES} has not the columns of one."
+    if found.same:
+        return f"The run's {TRADES} holds the {found.total:,} trades of the kernel."
+    where = f"; the first difference is the entry of {found.first}" if found.first else ""
+    return f"The run's {TRADES} holds {found.identical:,} of {found.total:,} trades of the kernel{where}."
 
 
 def _verdict(verified: Verified) -> str:
@@ -121,8 +141,6 @@ def _verdict(verified: Verified) -> str:
             for outcome, found in _unlike(verified)
         ]
         return f"Not identical: {'; '.join(counts) or 'the trades are not those that the run wrote'}."
-    if not names:
-        return "Nothing was compared, because no engine besides the kernel could execute this run."
     if not trades:
         return f"No trade follows from these decisions in {_listed(['the kernel', *names])}."
     return f"{trades:,} of {trades:,} trades identical in {_listed(['the kernel', *names])}."

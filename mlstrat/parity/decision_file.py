@@ -15,6 +15,7 @@ from mlstrat.data.table_files import read_frame
 from mlstrat.errors import DataError
 from mlstrat.execution.types import DECISION_COLUMNS, Decisions
 from mlstrat.parity import signal_rows
+from mlstrat.parity.decision_lines import check_names, read_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,10 +55,10 @@ class DecisionFile:
 def read_decisions(path: Path, bars: Bars, tick: float, tz: str = "UTC") -> DecisionFile:
     """Read a file of decisions.
 
-    A run's `decisions.parquet` is known by its columns. Any other table has one row a decision: `time` (open
-    time of the deciding bar), `side` (long or short), `quantity` or `fraction` of equity, `stop`, `target`,
-    and if wanted `exit_time` (open time of the bar at whose close a time exit is requested). An empty stop
-    or target is never reached; other columns are ignored.
+    A run's `decisions.parquet` is known by its columns and its sides, which are numbers. Any other table has
+    one row a decision: `time` (open time of the deciding bar), `side` (long or short), `quantity` or
+    `fraction` of equity, `stop`, `target`, and if wanted `exit_time` (open time of the bar at whose close a
+    time exit is requested). An empty stop or target is never reached; other columns are ignored.
 
     Parameters
     ----------
@@ -75,16 +76,29 @@ def read_decisions(path: Path, bars: Bars, tick: float, tz: str = "UTC") -> Deci
     DataError
         The file or a decision cannot be used; the message names the line (counted from 1, header included).
     """
+    lines = read_lines(path)
+    if lines is not None:
+        lines.check()
     frame = read_frame(path)
     if frame.index.name == "time" and "time" not in frame.columns:
         frame = frame.reset_index()
+    check_names(frame, str(path))
     if "time" not in frame.columns:
         raise DataError(f"{path} has no column time: give the open time of each deciding bar there.")
     if not len(frame):
         raise DataError(f"{path} holds no decisions: give one row for each.")
-    if all(name in frame.columns for name in _OF_A_RUN):
+    if _is_of_a_run(frame):
         return _of_a_run(frame, path, bars, tick, tz)
+    if lines is not None:
+        lines.refuse_words_for_nothing(frame)
     return _of_signals(frame, path, bars, tick, tz)
+
+
+def _is_of_a_run(frame: pd.DataFrame) -> bool:
+    import pandas as pd
+
+    named = all(name in frame.columns for name in _OF_A_RUN)
+    return named and pd.api.types.is_numeric_dtype(frame["side"])
 
 
 def _of_a_run(frame: pd.DataFrame, path: Path, bars: Bars, tick: float, tz: str) -> DecisionFile:

@@ -76,7 +76,8 @@ def simulate_file(
     DataError
         A file cannot be used; the message names the line.
     ConfigError, MissingExtraError
-        The engine is not known, cannot follow the rules, or is not installed.
+        The engine is not known, cannot follow the rules, or is not installed; or slippage would take a price
+        to zero.
     """
     chosen = engine_of(engine)
     chosen.require()
@@ -85,9 +86,19 @@ def simulate_file(
     read = take(bars, symbol, timeframe, tz, facts, unnamed=named).bars()
     grids = read.instrument
     rules = replace(rules or RiskRules(cash=CASH), tick=grids.tick, step=grids.step)
+    _check_slippage(rules, float(read.low.min()), read.symbol)
     file = read_decisions(decisions, read, grids.tick, tz)
     result = chosen.run(read, file.decisions, rules)
     return Simulated(result, file.count, (*read.notes, *file.notes, *_undone(result, file)))
+
+
+def _check_slippage(rules: RiskRules, lowest: float, symbol: str) -> None:
+    lost = rules.slippage_ticks * rules.tick
+    if lost >= lowest:
+        raise ConfigError(
+            f"slippage of {rules.slippage_ticks:g} ticks of {rules.tick:g} takes the lowest price of "
+            f"{symbol}, {lowest:g}, to zero or below: give fewer than {lowest / rules.tick:,.0f} ticks."
+        )
 
 
 def check_trades_path(path: Path, *sources: str | Path) -> None:

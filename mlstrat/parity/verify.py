@@ -11,12 +11,13 @@ from typing import Any
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.data.bars import Bars
 from mlstrat.engines import ENGINES, Engine, engine_of
-from mlstrat.errors import ConfigError, DataError, ReproductionError, RunFolderError
+from mlstrat.errors import ConfigError, DataError, MissingExtraError, ReproductionError, RunFolderError
 from mlstrat.execution.types import Decisions, Result, RiskRules
 from mlstrat.files import sha256_of
 from mlstrat.parity.compare import Comparison, compare
 from mlstrat.parity.decision_file import read_decisions
 from mlstrat.parity.trades_file import trades_bytes
+from mlstrat.parity.written_trades import Written, compare_written
 from mlstrat.pipeline import Watcher, load_bars, load_others
 from mlstrat.runfolder import MANIFEST, data_sha256_of, read_manifest
 from mlstrat.signals.terms import risk_rules
@@ -84,11 +85,27 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """The reference's result on a run's decisions, and what became of every engine, the reference first."""
+    """The reference's result on a run's decisions, and what became of every engine.
+
+    Parameters
+    ----------
+    past : Past
+        The run.
+    reference : Result
+        The kernel's.
+    outcomes : tuple of Outcome
+        The reference first.
+    written : Written
+        The trades of the run's trades.csv beside the reference's.
+    asked : tuple of str
+        Engines asked for by name; empty = all that there are.
+    """
 
     past: Past
     reference: Result
     outcomes: tuple[Outcome, ...]
+    written: Written
+    asked: tuple[str, ...] = ()
 
     @property
     def compared(self) -> tuple[Outcome, ...]:
@@ -96,9 +113,14 @@ class Verified:
         return tuple(outcome for outcome in self.outcomes[1:] if outcome.comparison is not None)
 
     @property
+    def own_ran(self) -> bool:
+        """Whether the engine that executed the run is among those executed."""
+        return any(outcome.wrote_trades is not None for outcome in self.outcomes)
+
+    @property
     def identical(self) -> bool:
         """Whether all engines that ran make the trades alike, and those that the run wrote."""
-        return not any(outcome.failed for outcome in self.outcomes)
+        return self.written.same and not any(outcome.failed for outcome in self.outcomes)
 
 
 def verify(
@@ -132,9 +154,11 @@ def verify(
     ReproductionError
         The bars, or the facts of their instrument, are other ones than then.
     ConfigError, DataError
-        An engine is not known, or cannot execute the decisions though it was asked for by name.
+        An engine is not known, or cannot execute the decisions though it was asked for by name; or none
+        besides the kernel can execute them.
     MissingExtraError
-        An engine asked for by name, or every engine besides the kernel, is not installed.
+        An engine asked for by name is not installed; or none besides the kernel ran, and one of them is not
+        installed.
     """
     watcher = watcher or Watcher()
     chosen = _chosen(engines)
@@ -160,7 +184,25 @@ def verify(
         outcomes.append(Outcome(engine, comparison, "", _wrote(past, engine, result), seconds))
     if reference is None:
         raise AssertionError("the kernel executes whatever a run decided")
-    return Verified(past, reference, tuple(outcomes))
+    if all(outcome.comparison is None for outcome in outcomes[1:]):
+        raise _nothing_compared(outcomes[1:])
+    written = compare_written((past.folder / TRADES).read_bytes(), reference)
+    asked = tuple(name for name in ENGINES if name in engines)
+    return Verified(past, reference, tuple(outcomes), written, asked)
+
+
+def _nothing_compared(outcomes: Sequence[Outcome]) -> Exception:
+    """Return why no engine besides the reference ran: what is not installed, else what each says."""
+    for outcome in outcomes:
+        missing = outcome.engine.missing
+        if missing is not None:
+            step = f"Nothing can be compared: the {outcome.engine.title} engine"
+            return MissingExtraError(outcome.engine.extra, missing.distribution, step)
+    reasons = "; ".join(f"{outcome.engine.title} {outcome.why.rstrip('.')}" for outcome in outcomes)
+    return ConfigError(
+        f"nothing can be compared, because no engine besides the kernel can execute this run ({reasons}): "
+        "change these settings and run again."
+    )
 
 
 def _chosen(names: Sequence[str]) -> list[Engine]:

@@ -25,7 +25,8 @@ class Entries:
     """One candidate trade a bar and column, as in `mlstrat.Decisions`.
 
     All but `side` may have any shape that broadcasts to (n_bars, n_columns): (n_bars, 1) for values that all
-    columns share, (n_columns,) for one value a column. They are held as (n_columns or 1, n_bars or 1).
+    columns share, (n_columns,) for one value a column; the latter is refused where there are as many bars as
+    columns. They are held as (n_columns or 1, n_bars or 1).
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class Entries:
     fraction : array_like
         Share of equity to hold, in [0, 1].
     stop, target : array_like
-        Prices on the tick grid; read only where there is a trade.
+        Prices, taken as they are: give them on the tick grid. Read only where there is a trade.
     max_bars : array_like
         N of the time exit; 0 = none.
     units : array_like
@@ -93,11 +94,17 @@ _DEFECTS = (
 
 def _by_column(name: str, given: Any, shape: tuple[int, ...], kind: Any) -> Any:
     """Return values as (n_columns or 1, n_bars or 1), one column after the other in memory."""
-    value = np.atleast_2d(np.asarray(given, kind))
-    if any(have not in (1, want) for have, want in zip(value.shape, shape, strict=True)):
+    flat = np.asarray(given, kind)
+    if flat.ndim == 1 and len(flat) > 1 and shape[0] == shape[1] == len(flat):
         raise DataError(
-            f"entries.{name} of shape {np.shape(given)} does not fit side of shape {shape}: give one value, "
-            "one a column, or one a bar and column."
+            f"entries.{name} of shape {flat.shape} may be one value a bar or one a column: write "
+            f"{name}[:, None] for one a bar, or {name}[None, :] for one a column."
+        )
+    value = np.atleast_2d(flat)
+    if value.ndim != 2 or any(have not in (1, want) for have, want in zip(value.shape, shape, strict=True)):
+        raise DataError(
+            f"entries.{name} of shape {flat.shape} does not fit side of shape {shape}: give one value, one a "
+            f"column, one a bar as {name}[:, None], or one a bar and column."
         )
     return np.ascontiguousarray(value.T)
 

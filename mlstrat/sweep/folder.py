@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,9 @@ from mlstrat.beside import cache_beside
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
+from mlstrat.features.lookup import resolve
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
-from mlstrat.ledger import Ledger, Trial
+from mlstrat.ledger import Ledger
 from mlstrat.pipeline import load_bars, load_others, refuse_missing, require
 from mlstrat.runfolder import (
     MANIFEST,
@@ -36,10 +36,13 @@ from mlstrat.runfolder import (
 from mlstrat.sentiment.series import mood_for
 from mlstrat.sweep import page
 from mlstrat.sweep.forecasts import Record, Walked
-from mlstrat.sweep.grid import Grid, config_of, put, rows_of
+from mlstrat.sweep.grid import Grid, config_of, plain, rows_of
 from mlstrat.sweep.measures import MEASURES
+from mlstrat.sweep.page import columns_of
 from mlstrat.sweep.result import Sweep
 from mlstrat.sweep.run import Batch, Columns, Watching, batches
+from mlstrat.sweep.trials import Trials
+from mlstrat.transfer import load_start
 from mlstrat.walkforward import Fits
 
 TABLE, PAGE, PARTS = "columns.parquet", "sweep.html", "parts"
@@ -49,8 +52,8 @@ _PAGE = (("jinja2", "report", "The page of a sweep"), ("plotly", "report", "The 
 
 @dataclass(frozen=True)
 class Swept:
-    """A sweep on disk: its folder, what it found, how many trials its data have seen, and whether it was
-    already there."""
+    """A sweep on disk: its folder, what it found, how many entries of its data the trial ledger holds, and
+    whether it was already there."""
 
     folder: Path
     sweep: Sweep
@@ -103,21 +106,23 @@ def sweep_into(
     refuse_missing(_PAGE)
     watcher.stage("reading bars and scoring headlines")
     bars = load_bars(config)
+    for settings in rows_of(grid.fitting):
+        _check_start(config_of(config, settings), bars)
     inputs = _inputs(config, grid, bars)
     if _state(folder, inputs, resume) == "outdated":
         why = "; ".join(other_code(folder, inputs))
         watcher.note(f"{folder} was made otherwise ({why}): it is kept as {set_aside(folder)}.")
     make_folder(folder)
     with locked(folder):
-        book, trials = _book_beside(folder, inputs, watcher), _Trials(config, inputs)
+        book, trials = _book_beside(folder, inputs, watcher), Trials(config.name, inputs)
         cache = cache_beside(folder, watcher) if use_cache else None
         record = partial(book.extend, inputs.data_sha256) if book else None
         walked = Walked(config, bars, watcher, cache, fits, record)
         if _state(folder, inputs, resume) == "complete":
-            sweep = Sweep(config, grid, _stored(folder, grid), walked, ())
+            sweep = Sweep(config, grid, _stored(folder, grid), walked, notes_of(grid))
             return Swept(folder, sweep, book.count(inputs.data_sha256) if book else 0, reused=True)
-        manifest = begin(folder, inputs)
         windows, judged = walked.outlook()
+        manifest = begin(folder, inputs)
         watcher.note(plan(grid, windows))
         table = np.empty((len(grid), len(MEASURES)))
         columns = Columns(config, bars, grid, walked, config.jobs)
@@ -136,11 +141,11 @@ def plan(grid: Grid, windows: int) -> str:
     """Say how many columns there are, and what is fitted or estimated for them."""
     shape = " x ".join(f"{len(values)} {key}" for key, values in zip(grid.keys, grid.values, strict=True))
     fitting, groups = grid.fitting, len(grid.before)
-    fits = f"models of {windows} windows"
+    fits = f"models of {windows} window{'s' * (windows != 1)}"
     if fitting.keys:
         fits += f", for each of {len(fitting)} settings of {', '.join(fitting.keys)}"
     odds = f"; odds are estimated for {groups} kinds of trade" if groups > len(fitting) else ""
-    return f"{len(grid):,} columns ({shape}): {fits}, where the cache does not hold them{odds}."
+    return f"{columns_of(len(grid))} ({shape}): {fits}, where the cache does not hold them{odds}."
 
 
 def notes_of(grid: Grid) -> tuple[str, ...]:
@@ -160,9 +165,14 @@ def notes_of(grid: Grid) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _check_start(config: RunConfig, bars: Bars) -> None:
+    names = [feature.name for feature in resolve(config.features.names, config.features.families)]
+    load_start(config, names, bars.timeframe)
+
+
 def _inputs(config: RunConfig, grid: Grid, bars: Bars) -> Inputs:
     made = inputs_of(config, "kernel", bars, mood_for(bars, config.sentiment), load_others(config))
-    values = {key: [_plain(v) for v in each] for key, each in zip(grid.keys, grid.values, strict=True)}
+    values = {key: [plain(v) for v in each] for key, each in zip(grid.keys, grid.values, strict=True)}
     return replace(made, config={**made.config, "grid": values, "grid_keys": list(grid.keys)})
 
 
@@ -177,6 +187,8 @@ def _state(folder: Path, inputs: Inputs, resume: bool) -> str:
             )
         return "new"
     manifest = read_manifest(folder)
+    if _unbound(folder, manifest) and not resume:
+        return "new"
     changed, made_otherwise = other_settings(manifest["inputs"], inputs), other_code(folder, inputs)
     if changed or (made_otherwise and resume):
         told = (changed or made_otherwise)[:3]
@@ -193,8 +205,14 @@ def _state(folder: Path, inputs: Inputs, resume: bool) -> str:
     return "complete" if whole else "begun"
 
 
+def _unbound(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether a folder is that of a sweep which ended before its first batch."""
+    swept = "grid" in manifest["inputs"]["config"] and manifest["state"] != "complete"
+    return swept and not any((folder / PARTS).glob("[0-9]*"))
+
+
 def _batch(
-    folder: Path, columns: Columns, batch: Batch, grid: Grid, trials: _Trials, record: Record | None
+    folder: Path, columns: Columns, batch: Batch, grid: Grid, trials: Trials, record: Record | None
 ) -> FloatArray:
     """Return a batch from its file, or run it, enter its columns in the ledger and keep it."""
     place = folder / PARTS / f"{batch.columns.start:09d}"
@@ -229,29 +247,6 @@ def _stored(folder: Path, grid: Grid) -> FloatArray:
     return np.asarray(frame.to_numpy(np.float64).reshape(len(grid), len(MEASURES)))
 
 
-class _Trials:
-    """The columns of a sweep as trials: the key is the hash of all that determines a column."""
-
-    def __init__(self, config: RunConfig, inputs: Inputs) -> None:
-        self._name, self._content = config.name, config.result_content()
-        rest = {name: value for name, value in inputs.__dict__.items() if name != "config"}
-        self._start = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
-
-    def of(self, grid: Grid, columns: slice, table: FloatArray) -> Iterator[Trial]:
-        """Yield the trials of some columns, with the Sharpe ratio and the number of trades of each."""
-        content = json.loads(json.dumps(self._content))
-        sharpe, trades = (table[:, MEASURES.index(name)] for name in ("sharpe", "trades"))
-        for place, column in enumerate(range(columns.start, columns.stop)):
-            settings = grid.settings(column)
-            for key, value in settings.items():
-                put(content, key, _plain(value))
-            digest = self._start.copy()
-            digest.update(json.dumps(content, sort_keys=True).encode())
-            told = None if np.isnan(sharpe[place]) else float(sharpe[place])
-            made = {"name": self._name, "settings": {key: _plain(v) for key, v in settings.items()}}
-            yield Trial("sweep", digest.hexdigest(), {**made, "sharpe": told, "trades": int(trades[place])})
-
-
 def _book_beside(folder: Path, inputs: Inputs, watcher: Watching) -> Ledger | None:
     """Return the ledger beside a folder; None, with a note, where it cannot be written."""
     book = Ledger(folder.absolute().parent / ledger.FILE)
@@ -261,10 +256,6 @@ def _book_beside(folder: Path, inputs: Inputs, watcher: Watching) -> Ledger | No
         watcher.note(f"the columns of this sweep are not counted: {error}")
         return None
     return book
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _write(
@@ -299,4 +290,4 @@ def table_of(sweep: Sweep) -> Any:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(_plain(value))
+    return value if isinstance(value, str) else json.dumps(plain(value))

@@ -27,6 +27,7 @@ from mlstrat.signals.terms import trade_terms
 from mlstrat.splits import Fold
 from mlstrat.sweep.grid import FITTING
 from mlstrat.sweep.remembered import Remembered
+from mlstrat.transfer import load_start
 from mlstrat.walkforward import Fits, check_windows, fit_here, schedule_for, walk_forward
 from mlstrat.window import FittedModels, Panel, make_panel
 
@@ -249,9 +250,13 @@ class Walked:
 
     def _panel(self, bars: Bars, config: RunConfig) -> Panel:
         mood = self._once("mood", _parts(config, ("sentiment",)), lambda: mood_for(bars, config.sentiment))
-        inputs = _parts(config, ("features", "models.transfer", *_CALENDAR))
+        inputs = _parts(config, ("features", *_CALENDAR))
         panel = self._once("panel", inputs, lambda: load_panel(bars, mood, config, load_others(config)))
-        return make_panel(bars, panel.features, panel.atr_px, mood, config, panel.start)
+        features = panel.features
+        # Whether a model can be started from depends on settings of models too, which the panel outlives.
+        fitted = _parts(config, (*FITTING, *_CALENDAR))
+        start = self._once("start", fitted, lambda: load_start(config, features.names, bars.timeframe))
+        return make_panel(bars, features, panel.atr_px, mood, config, start)
 
     def _once(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
         """Return what was made for this key; what was made for another key is dropped."""

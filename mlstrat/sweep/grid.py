@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import reduce
 from math import prod
 from typing import Any
 
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.errors import ConfigError
+from mlstrat.sweep.grid_text import ORIGIN
 
 # Settings that come after the candidates: columns that differ in these alone run side by side.
 TAKING = (
@@ -43,9 +41,8 @@ _NEVER = {
     "data": "a sweep compares settings on the same bars",
     "report": "it changes no result",
 }
-_ORIGIN = "--grid"
-_RANGE = re.compile(r"\s*([^:,\s]+):([^:,\s]+):([^:,\s]+)\s*")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# Keys that name files: columns are known by their settings, which do not tell that a file was changed.
+_FILES = ("models.transfer", "features.context", "sentiment.source")
 
 
 @dataclass(frozen=True)
@@ -145,31 +142,6 @@ def make_grid(config: RunConfig, given: Mapping[str, Sequence[Any]]) -> Grid:
     return Grid(tuple(keys), tuple(checked[key] for key in keys))
 
 
-def parse_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
-    """Read `key=from:to:step` (both ends belong to it), `key=v1,v2,v3`, or both kinds for several keys.
-
-    Steps are decimal, so that 0.52:0.60:0.01 has nine values and 0.57 is 0.57. Values are TOML; bare words
-    are text.
-
-    Raises
-    ------
-    ConfigError
-        A text is neither, or a key is there twice.
-    """
-    found: dict[str, list[Any]] = {}
-    for text in texts:
-        key, equals, spec = (part.strip() for part in text.partition("="))
-        if not equals or not key or not spec:
-            raise ConfigError(
-                f"{_ORIGIN} {text!r} is not key=values: write for example stops.atr=1:4:0.5 or "
-                "signals.direction=long,both."
-            )
-        if key in found:
-            raise ConfigError(f"{_ORIGIN} names {key} twice: give all its values in one.")
-        found[key] = _range(text, spec) if _RANGE.fullmatch(spec) else _list(spec)
-    return found
-
-
 def config_of(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """Return the run with these settings replaced.
 
@@ -181,7 +153,7 @@ def config_of(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     content = config.model_dump()
     for key, value in settings.items():
         put(content, key, value)
-    return parse_config(content, _ORIGIN)
+    return parse_config(content, ORIGIN)
 
 
 def value_at(config: RunConfig, key: str) -> Any:
@@ -189,56 +161,43 @@ def value_at(config: RunConfig, key: str) -> Any:
     return reduce(lambda place, part: place[part], key.split("."), config.model_dump())
 
 
-def _range(text: str, spec: str) -> list[Any]:
-    parts = [part.strip() for part in spec.split(":")]
-    if not all(_NUMBER.fullmatch(part) for part in parts):
-        raise ConfigError(f"{_ORIGIN} {text!r} is no range of numbers: write from:to:step, such as 1:4:0.5.")
-    first, last, step = map(Decimal, parts)
-    if step <= 0 or last < first:
-        raise ConfigError(
-            f"{_ORIGIN} {text!r} holds no value: write from:to:step with from <= to and a step above 0."
-        )
-    whole = all(value == value.to_integral_value() and "." not in str(value) for value in (first, step))
-    count = int((last - first) / step) + 1
-    return [(int if whole else float)(first + k * step) for k in range(count)]
-
-
-def _list(spec: str) -> list[Any]:
-    try:
-        return list(tomllib.loads(f"x = [{spec}]")["x"])
-    except tomllib.TOMLDecodeError:
-        return [_word(part.strip()) for part in spec.split(",") if part.strip()]
-
-
-def _word(text: str) -> Any:
-    try:
-        return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def _checked(config: RunConfig, key: str, values: Sequence[Any]) -> tuple[Any, ...]:
     _refuse(key)
-    found: list[Any] = []
+    content, found, seen = config.model_dump(), [], set()
     for value in values:
-        held = value_at(config_of(config, {key: value}), key)
+        put(content, key, value)
+        held = value_at(parse_config(content, ORIGIN), key)
         if isinstance(held, Mapping):
-            raise ConfigError(f"{_ORIGIN} {key}: this is a section; give one of its keys, such as stops.atr.")
-        if held in found:
-            raise ConfigError(f"{_ORIGIN} {key}: {held!r} is there twice: give each value once.")
+            raise ConfigError(f"{ORIGIN} {key}: this is a section; give one of its keys, such as stops.atr.")
+        frozen = _frozen(held)
+        if frozen in seen:
+            raise ConfigError(f"{ORIGIN} {key}: {held!r} is there twice: give each value once.")
+        seen.add(frozen)
         found.append(held)
     if not found:
-        raise ConfigError(f"{_ORIGIN} {key}: there is no value; give at least one.")
+        raise ConfigError(f"{ORIGIN} {key}: there is no value; give at least one.")
     return tuple(found)
+
+
+def _frozen(value: Any) -> Any:
+    """Return a value as one that a set can hold."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _frozen(part)) for key, part in value.items())
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def _refuse(key: str) -> None:
     section = key.partition(".")[0]
     if section in _NEVER:
-        raise ConfigError(f"{_ORIGIN} {key} cannot be swept: {_NEVER[section]}; leave it to the run file.")
+        raise ConfigError(f"{ORIGIN} {key} cannot be swept: {_NEVER[section]}; leave it to the run file.")
+    if key in _FILES:
+        raise ConfigError(
+            f"{ORIGIN} {key} cannot be swept: it names files, and a column would not tell that one of them "
+            "was changed; make one sweep for each file."
+        )
     if key == "models.profile":
         raise ConfigError(
-            f"{_ORIGIN} models.profile cannot be swept: it stands for several sizes; sweep these, such as "
+            f"{ORIGIN} models.profile cannot be swept: it stands for several sizes; sweep these, such as "
             "models.rf_max_depth."
         )
 
@@ -256,8 +215,13 @@ def put(content: dict[str, Any], key: str, value: Any) -> None:
     for parent in parents:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
-            raise ConfigError(f"{_ORIGIN} {key}: {parent} is not a section; write section.key=values.")
+            raise ConfigError(f"{ORIGIN} {key}: {parent} is not a section; write section.key=values.")
     place[leaf] = value
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON holds it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _tier(key: str) -> int:

@@ -32,6 +32,15 @@ SHOWN = (
 _TEMPLATE = "sweep.html.j2"
 _BEST = 10
 _DIGITS = 5
+_LEAST = 3  # neighbours whose median says something
+_NO_TRADE = (
+    'Lower signals.threshold, set kelly.shrink = "off" to look, or see what stopped the signals with mlstrat '
+    "backtest."
+)
+_LEDGER = (
+    "Entries on these bars in the trial ledger: {}. They are runs, sizes tried inside windows, and columns "
+    "of sweeps; what was run and swept with the same settings stands there as two."
+)
 
 
 def render(sweep: Sweep, bars: Bars, trials: int, inputs: Inputs) -> str:
@@ -44,7 +53,7 @@ def render(sweep: Sweep, bars: Bars, trials: int, inputs: Inputs) -> str:
     bars : Bars
         Those of the run from the first predicted one on.
     trials : int
-        Different trials that the ledger has counted on these data, these columns included.
+        Entries of these data in the trial ledger, these columns included.
     inputs : Inputs
         What the sweep was made from.
 
@@ -74,19 +83,24 @@ def verdict(sweep: Sweep, trials: int) -> tuple[str, ...]:
     n, sharpe = len(sweep), sweep.measure("sharpe")
     known = sharpe[~np.isnan(sharpe)]
     if not len(known):
-        return (f"None of the {count(n)} columns made a trade.",)
+        said = "The 1 column made no trade." if n == 1 else f"None of the {columns_of(n)} made a trade."
+        return (said, _NO_TRADE)
     best, returns = sweep.ranking()[0], sweep.measure("total_return")
     told = (
-        f"The best of {count(n)} columns has a Sharpe ratio of {number(sharpe[best])}; the median column has "
+        f"The best of {columns_of(n)} has a Sharpe ratio of {number(sharpe[best])}; the median column has "
         f"{number(float(np.median(known)))}.",
-        f"The best of {count(n)} is the best of {count(n)} tries: it was chosen after its result was seen, "
-        "so that its numbers are in sample with respect to the choice, though every forecast is out of "
-        "sample. Expect less of it on bars to come.",
+        f"The best of {count(n)} is the best of {count(n)} {'try' if n == 1 else 'tries'}: it was chosen "
+        "after its result was seen, so that its numbers are in sample with respect to the choice, though "
+        "every forecast is out of sample. Expect less of it on bars to come.",
         f"{percent(float(np.mean(returns > 0.0)))} of the columns end with a profit after costs"
         + (f"; {percent(float(np.mean(np.isnan(sharpe))))} made no trade." if len(known) < n else "."),
     )
-    ledger = f"So far {count(trials)} different trials have been counted on these bars."
-    return (*told, ledger) if trials else told
+    return (*told, _LEDGER.format(count(trials))) if trials else told
+
+
+def columns_of(n: int) -> str:
+    """Return a number of columns in words."""
+    return f"{count(n)} column{'' if n == 1 else 's'}"
 
 
 def best_table(sweep: Sweep, rows: int = _BEST) -> Table:
@@ -122,7 +136,8 @@ def _different(sweep: Sweep, columns: IntArray) -> IntArray:
 
 
 def neighbours(value: FloatArray, shape: tuple[int, ...], columns: Any) -> FloatArray:
-    """Return for each column the median of those one step away along one key; NaN where none has a value."""
+    """Return for each column the median of those one step away along one key; NaN where fewer than three
+    of them have a value."""
     cube, found = value.reshape(shape), np.full(len(columns), np.nan)
     for row, column in enumerate(columns):
         place, near = np.unravel_index(int(column), shape), []
@@ -131,7 +146,7 @@ def neighbours(value: FloatArray, shape: tuple[int, ...], columns: Any) -> Float
                 if 0 <= at < size:
                     near.append(cube[(*place[:axis], at, *place[axis + 1 :])])
         known = [v for v in near if not np.isnan(v)]
-        if known:
+        if len(known) >= _LEAST:
             found[row] = np.median(known)
     return found
 

@@ -19,7 +19,8 @@ from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries, neutral
 from mlstrat.sweep.candidates import Rules, candidates_of, choices_of
 from mlstrat.sweep.forecasts import Forecaster, Given, Walked, config_of_terms, not_recalibrated
-from mlstrat.sweep.grid import Grid, config_of, make_grid, parse_grid
+from mlstrat.sweep.grid import Grid, config_of, make_grid
+from mlstrat.sweep.grid_text import parse_grid
 from mlstrat.sweep.kernel import Candidates
 from mlstrat.sweep.measures import MEASURES, measures
 from mlstrat.sweep.result import Sweep

@@ -30,6 +30,9 @@ def test_a_grid_that_is_too_large_is_refused_with_its_size(mlstrat, tiny, tmp_pa
     assert "this grid has 400,100 columns, more than 100,000" in result.stderr
     assert "--max-columns 400100" in result.stderr
     assert not out.exists()
+    result = mlstrat("sweep", tiny, "--grid", "stops.atr=1:100000000:0.5", "-o", out)
+    assert result.exit_code == 2
+    assert "this grid has 199,999,999 columns, more than 100,000" in result.stderr
 
 
 def test_a_slip_in_a_key_is_named(mlstrat, tiny, tmp_path):

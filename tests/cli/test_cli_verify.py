@@ -56,9 +56,9 @@ def test_verify_prints_and_saves_a_certificate(mlstrat, run_dir):
     assert trades > 5
     assert f"{trades} of {trades} trades identical in the kernel and Backtrader." in done.stdout
     assert "kernel, which executed the run, writes the same bytes as the run's trades.csv." in done.stdout
-    assert str(run_dir / "certificate.html") in done.stdout
-    assert json.loads((run_dir / "certificate.json").read_text())["identical"] is True
-    assert (run_dir / "certificate.html").read_text().startswith("<!doctype html>")
+    assert str(run_dir / "certificate-backtrader.html") in done.stdout
+    assert json.loads((run_dir / "certificate-backtrader.json").read_text())["identical"] is True
+    assert (run_dir / "certificate-backtrader.html").read_text().startswith("<!doctype html>")
 
 
 def test_a_difference_ends_with_code_3(mlstrat, run_dir, one_trade_less):
@@ -67,7 +67,28 @@ def test_a_difference_ends_with_code_3(mlstrat, run_dir, one_trade_less):
     trades = len(pd.read_csv(run_dir / "trades.csv"))
     assert f"Backtrader makes {trades - 1} of {trades} trades as the kernel does." in done.stdout
     assert "Backtrader differs in missing (1)." in done.stdout
-    assert json.loads((run_dir / "certificate.json").read_text())["identical"] is False
+    assert json.loads((run_dir / "certificate-backtrader.json").read_text())["identical"] is False
+
+
+@pytest.mark.parametrize("engine", ["backtrader", "vectorbt", "pine"])
+def test_a_cut_trades_file_ends_with_code_3(mlstrat, run_dir, engine):
+    from hashlib import sha256
+
+    from mlstrat.engines import ENGINES
+
+    if ENGINES[engine].missing is not None:
+        pytest.skip(f"the packages of {engine} are not installed")
+    cut = b"".join((run_dir / "trades.csv").read_bytes().splitlines(keepends=True)[:-1])
+    (run_dir / "trades.csv").write_bytes(cut)
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    manifest["inputs"]["engine"] = "vectorbt"
+    manifest["outputs"]["trades.csv"] = sha256(cut).hexdigest()
+    (run_dir / "manifest.json").write_text(json.dumps(manifest))
+    done = mlstrat("verify", run_dir, "--engine", engine)
+    assert done.exit_code == 3, done.output
+    assert "Not identical: the trades are not those that the run wrote." in done.stdout
+    assert "trades of the kernel; the first difference is the entry of" in done.stdout
+    assert ("vectorbt, which executed the run, did not run here" in done.stdout) == (engine != "vectorbt")
 
 
 def test_a_bad_folder_is_one_sentence(mlstrat, tmp_path, run_dir):

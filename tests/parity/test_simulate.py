@@ -259,3 +259,94 @@ def test_engines_are_known_by_name_and_say_what_is_missing(monkeypatch, bars_csv
         MissingExtraError, match=r'The vectorbt engine needs .* `pip install "mlstrat\[vectorbt\]"`'
     ):
         run(bars_csv, decide(hour(0) + LONG), engine="vectorbt")
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"cash": float("inf")}, r"cash is inf: give a finite amount above 0\."),
+        ({"cash": -1.0}, r"cash is -1\.0: give a finite amount above 0\."),
+        ({"cash": float("nan")}, r"cash is nan: give a finite amount"),
+        ({"fee_share": 1.0}, r"fee_share is 1\.0: give a share from 0 to below 1, such as 0\.001\."),
+        ({"gap_reserve": -0.1}, r"gap_reserve is -0\.1: give a share from 0 to below 1"),
+        ({"slippage_ticks": float("inf")}, r"slippage_ticks is inf: give a finite number from 0\."),
+        ({"min_notional": float("nan")}, r"min_notional is nan: give a finite number from 0\."),
+        (
+            {"tick": float("inf")},
+            r"tick is inf: give a number from 1e-12 to 1e12 that is whole from 1 on, and",
+        ),
+        ({"step": 1e-320}, r"step is 1e-320: give a number from 1e-12"),
+        ({"step": 1.5}, r"step is 1\.5: give a number .* such as 0\.01\."),
+        ({"tick": 0.3}, r"tick is 0\.3: give a number"),
+    ],
+)
+def test_each_rule_is_refused_by_its_own_sentence(given, match):
+    with pytest.raises(ConfigError, match=match) as raised:
+        RiskRules(**given)
+    assert "RiskRules(" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [{fact: value} for fact in ("tick", "step") for value in (float("inf"), float("nan"), 1e-320, 0.0, -1.0)],
+)
+def test_a_grid_that_is_no_number_is_one_sentence(bars_csv, decide, grid):
+    with pytest.raises(DataError, match=r"give a positive, finite number whose inverse is whole, such as"):
+        run(bars_csv, decide(hour(0) + LONG), **grid)
+
+
+def test_slippage_leaves_prices_above_zero(bars_csv, decide):
+    # The lowest low is 94: of 1,880 ticks of 0.05 nothing would be left.
+    decisions = decide(hour(0) + LONG)
+    run(bars_csv, decisions, rules=RiskRules(slippage_ticks=1879), tick=0.05)
+    with pytest.raises(
+        ConfigError, match=r"lowest price of bars, 94, to zero or below: give fewer than 1,880"
+    ):
+        run(bars_csv, decisions, rules=RiskRules(slippage_ticks=1880), tick=0.05)
+
+
+@pytest.mark.parametrize(
+    ("head", "lines", "match"),
+    [
+        (HEAD + ",stop", [hour(0) + LONG + ",96"], r"has 2 columns stop: keep one of them\."),
+        (HEAD, [hour(0) + LONG, hour(1) + ",long,1,,95"], r"line 3 of .* has 5 fields, fewer than the 7 of"),
+        (HEAD, [hour(0) + LONG, "", hour(1) + LONG + ",,"], r"line 4 of .* has 9 fields, more than the 7 of"),
+        (HEAD.replace("time", "TIME", 1), [hour(0) + LONG], r"has no column time, but one called 'TIME': wr"),
+        (
+            HEAD.replace(",exit_time", ", Exit_Time"),
+            [hour(0) + LONG],
+            r"one called ' Exit_Time': write exit_",
+        ),
+        (",,,", ["1,1,1,1"], r"has no column time: give the open time of each deciding bar there\."),
+        (HEAD, [hour(0) + ",long,nan,,95,110,"], r"line 2 of .* has the quantity 'nan': give a number, or"),
+        (
+            HEAD,
+            [hour(0) + ",long,1,,NaN,110,"],
+            r"line 2 of .* has the stop 'NaN': give a price, or leave it",
+        ),
+        (HEAD, [hour(0) + ",long,1,,95,110,null"], r"line 2 of .* has the exit_time 'null': give a time, or"),
+    ],
+)
+def test_a_table_that_would_be_misread_is_refused(bars_csv, decide, head, lines, match):
+    with pytest.raises(DataError, match=match) as raised:
+        run(bars_csv, decide(*lines, head=head))
+    assert "CSV file (" not in str(raised.value)
+
+
+def test_packed_tables_are_looked_at_too(bars_csv, decide, tmp_path):
+    import gzip
+    import zipfile
+
+    text = decide(f"{hour(0)},long,1,,95").read_bytes()
+    (tmp_path / "packed.csv.gz").write_bytes(gzip.compress(text))
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        archive.writestr("decisions.csv", text)
+    for name in ("packed.csv.gz", "packed.zip"):
+        with pytest.raises(DataError, match=r"line 2 of .* has 5 fields, fewer than the 7 of the header"):
+            run(bars_csv, tmp_path / name)
+
+
+def test_sides_by_name_are_of_no_run_whatever_columns_stand_beside_them(bars_csv, decide):
+    head = HEAD + ",units,max_bars"
+    done = run(bars_csv, decide(f"{hour(0)},long,10,,98,103,,7,0", head=head))
+    assert trades_of(done) == [(1, 2, 1, 10, 100, 104)]

@@ -74,6 +74,7 @@ def test_every_installed_engine_makes_the_runs_trades(finished):
             assert outcome.seconds == 1.0
     assert verified.identical
     assert verified.outcomes[0].wrote_trades  # the run was executed by the kernel
+    assert (verified.written.identical, verified.written.total) == (written, written)
     assert certificate.sentences(verified)[0].startswith(
         f"{written} of {written} trades identical in the kernel"
     )
@@ -82,7 +83,7 @@ def test_every_installed_engine_makes_the_runs_trades(finished):
 def test_the_certificate_says_what_was_executed_and_is_the_same_every_time(copy, config):
     verified = verify(copy, engines=["backtrader"])
     paths = certificate.write(copy, verified)
-    assert [path.name for path in paths] == ["certificate.json", "certificate.html"]
+    assert [path.name for path in paths] == ["certificate-backtrader.json", "certificate-backtrader.html"]
     first = [path.read_bytes() for path in paths]
     certificate.write(copy, verify(copy, engines=["backtrader"]))
     assert [path.read_bytes() for path in paths] == first
@@ -144,6 +145,95 @@ def test_trades_that_the_run_did_not_write_are_no_parity(copy):
     assert "kernel, which executed the run, does not write the same bytes as the run's trades.csv." in said
 
 
+def rewritten(folder, content, engine="kernel"):
+    """Put other trades into a run's folder, with the hash of its manifest made to agree."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "trades.csv").write_bytes(content)
+    manifest["outputs"]["trades.csv"] = sha256(content).hexdigest()
+    manifest["inputs"]["engine"] = engine
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def lines_of(folder):
+    return (folder / "trades.csv").read_bytes().splitlines(keepends=True)
+
+
+def test_other_trades_are_found_whatever_engine_runs_and_executed_the_run(copy, planted):
+    for name in ("backtrader", "vectorbt", "pine"):
+        planted(lambda result: result, name)
+    lines = lines_of(copy)
+    n, third = len(lines) - 1, lines[3].decode().split(",")[3]
+    dearer = lines[3].replace(b".", b"9.", 1)
+    planted_files = {
+        "a line less": [*lines[:3], *lines[4:]],
+        "another number": [*lines[:3], dearer, *lines[4:]],
+        "a field less": [*lines[:3], lines[3].rpartition(b",")[0], b"\n", *lines[4:]],
+        "a field more": [*lines[:3], lines[3].rstrip(), b",1\n", *lines[4:]],
+        "cut in a line": [*lines[:3], lines[3][:-4], b"\n", *lines[4:]],
+    }
+    for what, changed in planted_files.items():
+        rewritten(copy, b"".join(changed), engine="vectorbt")
+        for name in ("backtrader", "vectorbt", "pine"):
+            verified = verify(copy, engines=[name])
+            assert not verified.identical, (what, name)
+            said = certificate.sentences(verified)
+            assert f"The run's trades.csv holds {n - 1} of {n} trades of the kernel; the first" in said[1]
+            assert said[1].endswith(f"the entry of {third}."), (what, name)
+            written = json.loads(certificate.write(copy, verified)[0].read_text())
+            assert written["identical"] is False
+            assert written["trades.csv"]["by_own_engine"] is (name == "vectorbt")
+    rewritten(copy, b"".join([*lines, lines[-1].replace(b"20", b"19")]))
+    found = verify(copy, engines=["pine"]).written
+    assert (found.identical, found.total) == (n, n + 1)
+    rewritten(copy, b"".join([b"side,units\n", *lines[1:]]))
+    verified = verify(copy, engines=["pine"])
+    assert not verified.identical
+    assert certificate.sentences(verified)[1] == "The run's trades.csv has not the columns of one."
+
+
+def test_last_bits_of_another_engine_are_no_difference(copy, planted):
+    planted(lambda result: result)
+    lines = lines_of(copy)
+    cells = lines[1].decode().split(",")
+    cells[8] = repr(float(cells[8]) + 1e-12 * float(cells[2]) * float(cells[5]))
+    rewritten(copy, b"".join([lines[0], ",".join(cells).encode(), *lines[2:]]), engine="pine")
+    verified = verify(copy, engines=["backtrader"])
+    assert verified.identical
+    assert not verified.own_ran
+    assert (
+        "Pine, which executed the run, did not run here: that it writes these bytes is not certified."
+        in certificate.sentences(verified)
+    )
+
+
+def test_a_certificate_of_some_engines_leaves_that_of_all(copy, planted):
+    for name in ("backtrader", "vectorbt", "pine"):
+        planted(lambda result: result, name)
+    full = certificate.write(copy, verify(copy))
+    assert [path.name for path in full] == ["certificate.json", "certificate.html"]
+    before = [path.read_bytes() for path in full]
+    some = certificate.write(copy, verify(copy, engines=["pine", "backtrader"]))
+    assert [path.name for path in some] == [
+        "certificate-backtrader-pine.json",
+        "certificate-backtrader-pine.html",
+    ]
+    assert [path.read_bytes() for path in full] == before
+
+
+def test_where_no_other_engine_ran_nothing_is_certified(copy, planted, monkeypatch):
+    def refuse(result):
+        raise ConfigError("slippage is 0.5 ticks: give whole ticks.")
+
+    for name in ("backtrader", "vectorbt", "pine"):
+        planted(refuse, name)
+    with pytest.raises(ConfigError, match=r"nothing can be compared, .* whole ticks\): change these"):
+        verify(copy)
+    gone = registry.Package("not_there_at_all", "vectorbt")
+    monkeypatch.setitem(ENGINES, "vectorbt", replace(ENGINES["vectorbt"], packages=(gone,)))
+    with pytest.raises(MissingExtraError, match=r"Nothing can be compared: the vectorbt engine needs .*pip"):
+        verify(copy)
+
+
 @pytest.mark.parametrize("name", ["decisions.parquet", "trades.csv"])
 def test_tampered_files_are_refused(copy, name):
     path = copy / name
@@ -203,7 +293,7 @@ def test_engines_that_are_not_installed_are_listed(copy, planted, monkeypatch):
 
 def test_without_any_other_engine_there_is_nothing_to_compare(copy, monkeypatch):
     monkeypatch.setattr(registry, "find_spec", lambda name: name in ("numba", "numpy") or None)
-    with pytest.raises(MissingExtraError, match="The Backtrader engine needs the package backtrader"):
+    with pytest.raises(MissingExtraError, match="Backtrader engine needs the package backtrader"):
         verify(copy)
 
 
@@ -244,4 +334,4 @@ def test_no_page_without_jinja(copy, monkeypatch, planted):
     planted(lambda result: result)
     verified = verify(copy, engines=["backtrader"])
     monkeypatch.setattr(certificate, "find_spec", lambda name: None)
-    assert [path.name for path in certificate.write(copy, verified)] == ["certificate.json"]
+    assert [path.name for path in certificate.write(copy, verified)] == ["certificate-backtrader.json"]

@@ -12,14 +12,18 @@ import pandas as pd
 import pytest
 
 from mlstrat.backtest import backtest
+from mlstrat.capsule import save
 from mlstrat.config import load_config
-from mlstrat.errors import RunFolderError
+from mlstrat.errors import DataError, ModelError, RunFolderError
 from mlstrat.ledger import Ledger
+from mlstrat.live import train
+from mlstrat.pipeline import load_bars, load_panel, run
+from mlstrat.sentiment.align import neutral
 from mlstrat.sweep import run as sweep_in_memory
 from mlstrat.sweep.folder import sweep_into
-from mlstrat.sweep.grid import make_grid
+from mlstrat.sweep.grid import config_of, make_grid
 from mlstrat.sweep.page import best_table, neighbours, verdict
-from mlstrat.sweep.run import Watching
+from mlstrat.sweep.run import Columns, Watching, sweep_run
 
 pytest.importorskip("jinja2")
 pytest.importorskip("plotly")
@@ -97,7 +101,9 @@ def test_a_sweep_is_written_counted_and_found_again(config, tmp_path):
     np.testing.assert_array_equal(again.sweep.table, made.sweep.table)
     page = (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
     assert "best of 18 tries" in page
-    assert "So far 18 different trials have been counted on these bars." in page
+    assert "Entries on these bars in the trial ledger: 18. They are runs, sizes tried inside" in page
+    assert again.sweep.notes == made.sweep.notes
+    assert made.sweep.notes[0].startswith("For each value of stops.atr the odds that Kelly bets on were")
     assert "<script src" not in page
 
 
@@ -128,7 +134,7 @@ def test_a_ledger_that_cannot_be_used_is_said_and_stops_nothing(config, tmp_path
     )
     assert made.trials == 0
     assert any(note.startswith("the columns of this sweep are not counted: the trial") for note in told.notes)
-    assert "have been counted" not in (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
+    assert "in the trial ledger:" not in (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
 
 
 def test_a_folder_of_something_else_is_refused_by_name(config, tmp_path):
@@ -144,6 +150,68 @@ def test_a_folder_of_something_else_is_refused_by_name(config, tmp_path):
     (tmp_path / "full" / "notes.txt").touch()
     with pytest.raises(RunFolderError, match="holds files that are not a sweep's: choose an empty folder"):
         sweep_into(config, make_grid(config, GRID), tmp_path / "full")
+
+
+def test_a_sweep_that_ends_before_its_first_batch_binds_no_folder(config, tmp_path, monkeypatch):
+    folder, first = tmp_path / "out", make_grid(config, GRID)
+    long = load_config(tmp_path / "run.toml", ["splits.training_days=4000"])
+    with pytest.raises(DataError, match=r"training"):
+        sweep_into(long, make_grid(long, GRID), folder)
+    assert not (folder / "manifest.json").exists()
+
+    def fails(self, batch):
+        raise DataError("no more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Columns, "run", fails)
+        with pytest.raises(DataError, match="no more"):
+            sweep_into(config, first, folder)
+    assert json.loads((folder / "manifest.json").read_text())["state"] == "running"
+    other = make_grid(config, {"kelly.multiplier": [0.2, 0.6]})
+    with pytest.raises(RunFolderError, match="holds something else"):
+        sweep_into(config, other, folder, resume=True)
+    assert len(sweep_into(config, other, folder).sweep) == 2
+
+
+@pytest.fixture
+def started(config, tmp_path):
+    """The run, its models started from those of bars before its own."""
+    bars = load_bars(load_config(tmp_path / "run.toml", ["data.start=2022-11-01", "data.end=2022-12-31"]))
+    save(train(load_panel(bars, neutral(bars), config), config), tmp_path / "other.capsule")
+    return load_config(tmp_path / "run.toml", [f"models.transfer={tmp_path / 'other.capsule'}"])
+
+
+@pytest.mark.parametrize(("key", "values"), [("models.bins", [8, 4]), ("models.lstm_units", [2, 4])])
+def test_a_start_that_does_not_fit_is_refused_as_a_run_refuses_it(started, tmp_path, key, values):
+    grid = make_grid(started, {key: values})
+    alone = config_of(started, grid.settings(1))
+    with pytest.raises(ModelError, match=key) as error:
+        run(alone)
+    for attempt in (lambda: sweep_run(started, grid), lambda: sweep_into(started, grid, tmp_path / "out")):
+        with pytest.raises(ModelError, match=key) as again:
+            attempt()
+        assert str(again.value) == str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_column_that_starts_from_a_model_is_the_run_that_does(started):
+    made = sweep_run(started, {"models.rf_max_depth": [2, 3], "stops.atr": [1.0, 2.0]})
+    for column in range(4):
+        alone = run(made.run_config(column))
+        found = made.forecaster(made.run_config(column)).predictions
+        np.testing.assert_array_equal(made.result(column).equity, alone.result.equity)
+        np.testing.assert_array_equal(found.prob_up, alone.predictions.prob_up)
+
+
+def test_a_file_that_a_run_starts_from_counts_by_what_it_holds(started, config, tmp_path):
+    grid = make_grid(started, {"kelly.multiplier": [0.5]})
+    first = sweep_into(started, grid, tmp_path / "a")
+    bars = load_bars(load_config(tmp_path / "run.toml", ["data.start=2022-10-01", "data.end=2022-12-01"]))
+    save(train(load_panel(bars, neutral(bars), config), config), tmp_path / "other.capsule")
+    second = sweep_into(started, grid, tmp_path / "b")
+    assert (first.trials, second.trials) == (1, 2)
+    with pytest.raises(RunFolderError, match=r"models\.transfer was"):
+        sweep_into(started, grid, tmp_path / "a")
 
 
 def test_large_groups_are_cut_into_batches(config, tmp_path, monkeypatch):
@@ -194,8 +262,11 @@ def test_a_killed_sweep_goes_on_to_the_same_bytes(config, tmp_path):
 
 def test_neighbours_are_one_step_away_along_one_key():
     value = np.array([[1.0, 2, 3], [4, 5, 6], [7, np.nan, 9]]).ravel()
-    found = neighbours(value, (3, 3), [4, 0, 8])
-    np.testing.assert_array_equal(found, [np.median([2, 4, 6]), np.median([2, 4]), 6.0])
+    found = neighbours(value, (3, 3), [4, 1, 3, 0, 8])
+    fewer = [np.nan, np.nan]  # in a corner there are two, of which one may have no value
+    np.testing.assert_array_equal(
+        found, [np.median([2, 4, 6]), np.median([1, 3, 5]), np.median([1, 5, 7]), *fewer]
+    )
     assert np.isnan(neighbours(np.array([1.0]), (1,), [0]))[0]
 
 
@@ -205,9 +276,16 @@ def test_the_verdict_says_that_the_best_was_chosen(config, tmp_path):
     sharpe = made.measure("sharpe")
     assert said[0].startswith("The best of 18 columns has a Sharpe ratio of ")
     assert "is the best of 18 tries: it was chosen after its result was seen" in said[1]
-    assert said[-1] == "So far 40 different trials have been counted on these bars."
+    assert said[-1] == (
+        "Entries on these bars in the trial ledger: 40. They are runs, sizes tried inside windows, and "
+        "columns of sweeps; what was run and swept with the same settings stands there as two."
+    )
     rows = best_table(made).rows
     assert 0 < len(rows) <= len(np.unique(sharpe[~np.isnan(sharpe)]))
     none = sweep_into(config, make_grid(config, {"signals.threshold": [0.99]}), tmp_path / "none").sweep
-    assert verdict(none, 1) == ("None of the 1 columns made a trade.",)
+    assert verdict(none, 1) == (
+        "The 1 column made no trade.",
+        'Lower signals.threshold, set kelly.shrink = "off" to look, or see what stopped the signals with '
+        "mlstrat backtest.",
+    )
     assert best_table(none).rows == []

@@ -4,7 +4,8 @@ import pytest
 
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.errors import ConfigError
-from mlstrat.sweep.grid import config_of, make_grid, parse_grid, rows_of
+from mlstrat.sweep.grid import config_of, make_grid, rows_of
+from mlstrat.sweep.grid_text import parse_grid
 
 BASE = RunConfig()
 
@@ -19,7 +20,7 @@ def grid(*texts):
         ("signals.threshold=0.52:0.60:0.01", (0.52, 0.53, 0.54, 0.55, 0.56, 0.57, 0.58, 0.59, 0.6)),
         ("stops.atr=1:4:0.5", (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)),
         ("stops.max_bars=12:48:12", (12, 24, 36, 48)),
-        ("stops.max_bars=12:47:12", (12, 24, 36)),
+        ("stops.max_bars=12:12:5", (12,)),
         ("kelly.min_fraction=1e-3:3e-3:1e-3", (0.001, 0.002, 0.003)),
         ("signals.threshold=auto, 0.55", ("auto", 0.55)),
         ("signals.direction=long,short,both", ("long", "short", "both")),
@@ -42,6 +43,20 @@ def test_values_are_exact_and_as_the_configuration_holds_them(text, values):
         (["stops.atr"], "'stops.atr' is not key=values: write for example stops.atr=1:4:0.5"),
         (["stops.atr=4:1:0.5"], "'stops.atr=4:1:0.5' holds no value: write from:to:step with from <= to"),
         (["stops.atr=1:4:0"], "holds no value: write"),
+        (
+            ["signals.threshold=0.52:0.605:0.01"],
+            "'signals.threshold=0.52:0.605:0.01' does not end on a step: end it at 0.60 or at 0.61.",
+        ),
+        (["stops.max_bars=12:47:12"], "does not end on a step: end it at 36 or at 48."),
+        (["stops.atr=1:1e999999999:1"], "is no range of numbers: write from:to:step"),
+        (["stops.atr=1:1e99:1e-99"], "columns, more than 10,000,000: give fewer values."),
+        (["stops.atr=1:2"], "is a range without a step: write stops.atr=1:2:STEP."),
+        (["signals.threshold=0.5: 0.6"], "is a range without a step: write signals.threshold=0.5:0.6:STEP."),
+        (
+            ["stops.atr=1:100000000:0.5"],
+            "this grid has 199,999,999 columns, more than 10,000,000: give fewer",
+        ),
+        (["seed=1:9999:1", "stops.atr=1:9999:1"], "this grid has 99,980,001 columns, more than 10,000,000"),
         (["stops.atr=a:b:c"], "is no range of numbers: write from:to:step"),
         (["stops.atr=1,2", "stops.atr=3"], "names stops.atr twice: give all its values in one"),
         (["stops.atr=1,1.0"], "1.0 is there twice: give each value once"),
@@ -53,6 +68,9 @@ def test_values_are_exact_and_as_the_configuration_holds_them(text, values):
         (["seed.x=1"], "seed is not a section; write section.key=values"),
         (["data.bars=a,b"], "data.bars cannot be swept: a sweep compares settings on the same bars"),
         (["jobs=1,2"], "jobs cannot be swept: it changes no result; leave it"),
+        (["models.transfer=a.capsule,b.capsule"], "models.transfer cannot be swept: it names files, and"),
+        (["features.context=['a.csv'],[]"], "a column would not tell that one of them was changed; make one"),
+        (["sentiment.source=a.csv,none"], "sentiment.source cannot be swept: it names files, and a column"),
         (["models.profile=full,pine"], "models.profile cannot be swept: it stands for several sizes"),
     ],
 )
@@ -93,3 +111,10 @@ def test_settings_become_a_run():
     own = parse_config({"models": {"mine": {"class": "a.B", "params": {"depth": 1}}}})
     made = make_grid(own, {"models.mine.params.depth": [1, 2]})
     assert config_of(own, made.settings(1)).models.own["mine"].params["depth"] == 2
+
+
+def test_lists_are_told_apart_by_their_values():
+    own = parse_config({"models": {"mine": {"class": "a.B", "params": {"sizes": [1]}}}})
+    assert make_grid(own, {"models.mine.params.sizes": [[1], [1, 2]]}).shape == (2,)
+    with pytest.raises(ConfigError, match=r"\(1,\) is there twice: give each value once"):
+        make_grid(own, {"models.mine.params.sizes": [[1], [1, 2], [1]]})

@@ -123,6 +123,12 @@ def test_values_that_columns_share_are_given_once():
     [
         ({"side": np.zeros(4)}, r"side has shape \(4,\): give a row a bar and a column a trial"),
         ({"fraction": np.zeros((3, 2))}, r"fraction of shape \(3, 2\) does not fit side of shape \(4, 2\)"),
+        ({"stop": np.ones(4)}, r"one value, one a column, one a bar as stop\[:, None\], or one a bar and"),
+        ({"stop": np.ones((4, 2, 1))}, r"stop of shape \(4, 2, 1\) does not fit side"),
+        (
+            {"side": np.zeros((4, 4)), "stop": np.ones(4)},
+            r"stop of shape \(4,\) may be one value a bar or one a column: write stop\[:, None\]",
+        ),
         ({"side": np.full((4, 2), 2)}, "bar 0 of column 0 has a side that is none of 1, 0, -1: give"),
         ({"fraction": [0.5, 1.5]}, r"bar 1 of column 1 has a fraction outside \[0, 1\]: give a share"),
         ({"target": 8.0}, "bar 1 of column 0 has no stop short of its target: a long's stop"),
