@@ -154,7 +154,8 @@ def sizing(rules: RiskRules) -> str:
     float payable = equity / (close * (1.0 + {decimal(rules.fee_share)} + {decimal(rules.gap_reserve)}))
     float quantity = math.min(wanted, payable)
     float rounded = {rounded}
-    math.sign(rounded) > 0 and math.sign(rounded * close - {decimal(rules.min_notional)}) >= 0 ? rounded : 0.0"""
+    bool worthSending = math.sign(rounded) > 0 and math.sign(rounded * close - {decimal(rules.min_notional)}) >= 0
+    worthSending ? rounded : 0.0"""
 
 
 def account(rules: RiskRules) -> str:
