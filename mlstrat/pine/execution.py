@@ -154,8 +154,8 @@ def sizing(rules: RiskRules) -> str:
     float payable = equity / (close * (1.0 + {decimal(rules.fee_share)} + {decimal(rules.gap_reserve)}))
     float quantity = math.min(wanted, payable)
     float rounded = {rounded}
-    bool worthSending = math.sign(rounded) > 0 and math.sign(rounded * close - {decimal(rules.min_notional)}) >= 0
-    worthSending ? rounded : 0.0"""
+    float beyondLeast = rounded * close - {decimal(rules.min_notional)}
+    math.sign(rounded) > 0 and math.sign(beyondLeast) >= 0 ? rounded : 0.0"""
 
 
 def account(rules: RiskRules) -> str:
