@@ -143,7 +143,16 @@ def backtest(
         record = trials_beside(folder, inputs, config.name, watcher)
         store = FoldStore(folder / FOLDS, inputs.key, config.models.trusted, record)
         cache = cache_beside(folder, watcher) if use_cache else None
-        made = run_panel(panel, config, engine=engine, store=store, watcher=watcher, cache=cache, fits=fits)
+        made = run_panel(
+            panel,
+            config,
+            engine=engine,
+            store=store,
+            watcher=watcher,
+            cache=cache,
+            fits=fits,
+            others=others,
+        )
         controls = controls_of(made, watcher, cache, fits)
         watcher.stage("writing the report")
         _write(folder, made, manifest, inputs, controls)

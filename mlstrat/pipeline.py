@@ -172,8 +172,18 @@ def run(
         watcher.stage("scoring headlines")
         mood = mood_for(bars, config.sentiment)
     watcher.stage("computing features and labels (compiled once, then cached)")
-    panel = load_panel(bars, mood, config, load_others(config))
-    return run_panel(panel, config, engine=engine, store=store, watcher=watcher, cache=cache, fits=fits)
+    others = load_others(config)
+    panel = load_panel(bars, mood, config, others)
+    return run_panel(
+        panel,
+        config,
+        engine=engine,
+        store=store,
+        watcher=watcher,
+        cache=cache,
+        fits=fits,
+        others=others,
+    )
 
 
 def load_confirmed(bars: Bars, config: RunConfig, others: Sequence[Bars] = ()) -> BoolArray | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Any, NamedTuple, cast, get_type_hints
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -158,24 +158,6 @@ def to_tensors(ensemble: EnsembleArrays) -> dict[str, np.ndarray[Any, Any]]:
 
     visit("", ensemble)
     return flat
-
-
-def from_tensors(tensors: dict[str, np.ndarray[Any, Any]]) -> EnsembleArrays:
-    """Rebuild the ensemble from what `to_tensors` made."""
-
-    def build(kind: Any, prefix: str) -> Any:
-        parts: dict[str, Any] = {}
-        for name, annotation in get_type_hints(kind).items():
-            key = f"{prefix}{name}"
-            if annotation is Voters and f"{key}.kind" not in tensors:
-                parts[name] = NO_VOTERS
-            elif hasattr(annotation, "_fields"):
-                parts[name] = build(annotation, f"{key}.")
-            else:
-                parts[name] = float(tensors[key][0]) if annotation is float else tensors[key]
-        return kind(**parts)
-
-    return cast(EnsembleArrays, build(EnsembleArrays, ""))
 
 
 def ensemble_sha256(ensemble: EnsembleArrays) -> str:

@@ -92,8 +92,7 @@ def decide(
     DataError
         Predictions, sentiment, flags, confirmations or sides are of other bars, or a side is none.
     ConfigError
-        The odds were calibrated for another trade: stop, target, time exit, costs or blend. Or
-        `risk.novelty` is set and no flags are given.
+        The odds were calibrated for another trade: stop, target, time exit, costs or blend.
     """
     check_mood(mood, bars)
     if not np.array_equal(predictions.time, bars.time):

@@ -13,7 +13,6 @@ from mlstrat.models.ensemble import (
     MAGNITUDE,
     PROB_UP,
     ensemble_sha256,
-    from_tensors,
     predict_block,
     predict_row,
     start_state,
@@ -21,6 +20,7 @@ from mlstrat.models.ensemble import (
 )
 from mlstrat.models.fitting import fit_ensemble
 from mlstrat.models.sample import Sample
+from mlstrat.models.soundness import sound_ensemble
 
 HOUR = np.timedelta64(3_600_000_000_000, "ns")
 SIZES = ModelsConfig(
@@ -136,7 +136,8 @@ def test_slopes_maximise_the_posterior():
 
 def test_tensors_rebuild_the_same_model(fitted):
     ensemble, _ = fitted
-    again = from_tensors(to_tensors(ensemble))
+    tensors = to_tensors(ensemble) | {"state": start_state(ensemble.models)}
+    again, _ = sound_ensemble(tensors, len(ensemble.models.edges))
     assert ensemble_sha256(again) == ensemble_sha256(ensemble)
     x = sample_of(0.5).x[:50]
     np.testing.assert_array_equal(

@@ -24,7 +24,6 @@ from mlstrat.models.ensemble import (
     LSTM,
     PROB_UP,
     ensemble_sha256,
-    from_tensors,
     predict_block,
     predict_row,
     start_state,
@@ -33,6 +32,7 @@ from mlstrat.models.ensemble import (
 from mlstrat.models.fitting import fit_ensemble, fit_with_guests
 from mlstrat.models.guests import predict_with, scaled
 from mlstrat.models.prune import compact
+from mlstrat.models.soundness import sound_ensemble
 from mlstrat.models.stacked import EnsembleClassifier
 from mlstrat.models.voters import GIVEN
 from mlstrat.online import OnlineWalkForward
@@ -185,7 +185,8 @@ def test_a_row_is_the_block_for_joined_trees():
 
 def test_tensors_rebuild_own_models():
     ensemble, _, _ = fitted(mine={"class": "lightgbm.LGBMClassifier"})
-    again = from_tensors(to_tensors(ensemble))
+    tensors = to_tensors(ensemble) | {"state": start_state(ensemble.models)}
+    again, _ = sound_ensemble(tensors, len(ensemble.models.edges))
     assert ensemble_sha256(again) == ensemble_sha256(ensemble)
 
 
