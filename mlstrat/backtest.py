@@ -62,6 +62,7 @@ from mlstrat.walkforward import Fits, check_windows, schedule_for
 if TYPE_CHECKING:
     import pandas as pd
 
+SENTIMENT = "sentiment.parquet"
 _MOST_CHOSEN = 12  # features named in the note on selection
 _REPORT = tuple((package, "report", "The report") for package in ("jinja2", "matplotlib", "quantstats"))
 
@@ -89,8 +90,8 @@ def backtest(
     """Run a configuration into a folder, going on where an interrupted run of the same inputs stopped.
 
     The folder receives report.html, quantstats.html, metrics.json, predictions.parquet,
-    decisions.parquet, trades.csv, risk.csv, purged.csv, manifest.json and the fitted windows. Beside it lie
-    the cache of fitted models and the trial ledger, which the runs there share.
+    decisions.parquet, sentiment.parquet, trades.csv, risk.csv, purged.csv, manifest.json and the fitted
+    windows. Beside it lie the cache of fitted models and the trial ledger, which the runs there share.
 
     Parameters
     ----------
@@ -169,6 +170,7 @@ def _write(
     )
     write_bytes(folder / "predictions.parquet", _parquet(predictions))
     write_bytes(folder / "decisions.parquet", _parquet(decisions))
+    write_bytes(folder / SENTIMENT, _parquet(made.panel.mood.frame()))
     write_bytes(folder / "trades.csv", trades)
     write_bytes(folder / "risk.csv", csv_bytes(risk_of_trades(made.result, made.decisions, made.risk)))
     write_bytes(folder / "purged.csv", as_csv(ledger(made.panel, made.schedule, made.config)))

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -101,6 +101,17 @@ class SplitsConfig(_Section):
     calibration_share: Annotated[float, Field(ge=0.1, le=0.5)] = 0.3
 
 
+Model = Literal["forest", "boosting", "lstm"]
+MODELS: tuple[Model, ...] = get_args(Model)
+
+
+def _in_order(names: tuple[Model, ...]) -> tuple[Model, ...]:
+    """Return each name once, in the order of the votes."""
+    if len(set(names)) == len(MODELS):
+        raise ValueError("give at most two of the three: one has to vote")
+    return tuple(name for name in MODELS if name in names)
+
+
 class ModelsConfig(_Section):
     """Sizes of the three models; a profile fills what is not given. Other tables are models of your own."""
 
@@ -111,6 +122,8 @@ class ModelsConfig(_Section):
 
     profile: Literal["full", "pine"] = "full"
     bins: Annotated[int, Field(ge=2, le=63)] = 63
+    characters: Literal[0, 2, 3] = 0
+    without: Annotated[tuple[Model, ...], AfterValidator(_in_order)] = ()
     device: Literal["cpu", "auto"] = "cpu"
     transfer: str = ""
     half_life_days: Annotated[float, Field(ge=0, le=100_000)] = 0.0
@@ -139,6 +152,15 @@ class ModelsConfig(_Section):
         refuse_names(self.own)
         return self
 
+    @model_validator(mode="after")
+    def _left_out_once(self) -> ModelsConfig:
+        for name, model in self.own.items():
+            if model.replaces in self.without:
+                raise ValueError(
+                    f"give {model.replaces!r} in without or as what {name} replaces, not as both"
+                )
+        return self
+
     @property
     def own(self) -> dict[str, OwnModel]:
         """The user's own models by name, in the order of their names."""
@@ -148,6 +170,11 @@ class ModelsConfig(_Section):
     def joined(self) -> tuple[str, ...]:
         """Names of those that join the three and replace none, in the order of their votes."""
         return tuple(name for name, model in self.own.items() if not model.replaces)
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Names of those of the three that are not fitted: left out, or replaced by one of the user's own."""
+        return frozenset({*self.without, *(model.replaces for model in self.own.values())} & {*MODELS})
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -160,9 +187,12 @@ class ModelsConfig(_Section):
         return tuple(name for model in self.own.values() for name in (model.path, *model.trust))
 
 
+# One value a day is what a script carries.
+PINE_RESOLUTION = "1d"
 # Sized so that twelve windows fit one Pine script: about 3,000 characters of model a window.
 PINE_PROFILE: dict[str, Any] = {
     "bins": 15,
+    "characters": 2,
     "rf_n_estimators": 16,
     "rf_max_depth": 4,
     "rf_min_samples_leaf": 100,
@@ -275,6 +305,18 @@ class RunConfig(_Section):
     breakers: BreakersConfig = BreakersConfig()
     risk: RiskConfig = RiskConfig()
     report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_profile(cls, given: Any) -> Any:
+        """A script carries one value of sentiment a day, so the profile of scripts means that one."""
+        if not isinstance(given, Mapping):
+            return given
+        models, sentiment = given.get("models"), given.get("sentiment", {})
+        profile = models.get("profile") if isinstance(models, Mapping) else getattr(models, "profile", "")
+        if profile != "pine" or not isinstance(sentiment, Mapping):
+            return given
+        return {**given, "sentiment": {"resolution": PINE_RESOLUTION, **sentiment}}
 
     @field_validator("name")
     @classmethod

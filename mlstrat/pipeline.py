@@ -238,7 +238,7 @@ def require(config: RunConfig, engine: str) -> None:
         raise ConfigError(f"there is no engine {engine!r}: use one of {', '.join(ENGINES)}.")
     scorer = _BY_SCORER[config.sentiment.scorer] if config.sentiment.source != "none" else ()
     own = config.models.own
-    always = () if any(model.replaces == "lstm" for model in own.values()) else _ALWAYS
+    always = () if "lstm" in config.models.silent else _ALWAYS
     tuning = _TUNING if config.tune.trials else ()
     refuse_missing((*always, *scorer, *tuning))
     engine_of(engine).require()

@@ -109,14 +109,14 @@ def _check(capsule: Capsule, config: RunConfig, names: Sequence[str], timeframe:
             f"{given} has {edges} edges a feature and models.bins is {config.models.bins}: "
             f"set models.bins to {edges}, or give a model of as many."
         )
-    if all(model.replaces != "lstm" for model in config.models.own.values()):
+    if "lstm" not in config.models.silent:
         _check_lstm(capsule.ensemble.models.lstm, config, given)
 
 
 def _check_lstm(lstm: Lstm, config: RunConfig, given: str) -> None:
     units = len(lstm.w_out)
     if not lstm.w_out.any():
-        raise ModelError(f"{given} has no LSTM, because another model replaced it: give one that has.")
+        raise ModelError(f"{given} has no LSTM, because it was left out or replaced: give one that has.")
     if config.tune.trials and "lstm_units" in config.tune.params:
         raise ModelError(
             f"tune.params searches lstm_units, and the LSTM of {given} has {units}: take lstm_units out of "

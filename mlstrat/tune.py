@@ -182,10 +182,10 @@ def tune(
 def search_space(models: ModelsConfig, settings: TuneConfig) -> dict[str, tuple[Bound, Bound]]:
     """Return the bounds of what is searched: what the run file names, and a default for the rest.
 
-    Models that one of the user's own replaces are left out. The profile `pine` keeps its sizes unless they
-    are named, so that its models still fit a script.
+    Models that are left out, or that one of the user's own replaces, have none. The profile `pine` keeps its
+    sizes unless they are named, so that its models still fit a script.
     """
-    silent = tuple(_PREFIX[model.replaces] for model in models.own.values() if model.replaces)
+    silent = tuple(_PREFIX[name] for name in models.silent)
     space: dict[str, tuple[Bound, Bound]] = {}
     for name, known in TUNABLE.items():
         usual = known.searched and not (known.size and models.profile == "pine")

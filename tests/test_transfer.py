@@ -410,7 +410,7 @@ def test_a_model_without_an_lstm_is_refused_unless_the_run_has_none_either(walk,
     plain = replace(capsule, guests=())
     assert not plain.ensemble.models.lstm.w_out.any()
     assert start_state(plain.ensemble.models).shape == (2, 1)
-    with pytest.raises(ModelError, match="has no LSTM, because another model replaced it: give one that has"):
+    with pytest.raises(ModelError, match="has no LSTM, because it was left out or replaced: give one"):
         start_from(plain, "0" * 64, tiny_config, build(walk, capsule.about.features).names, walk.timeframe)
     begun = start_from(plain, "0" * 64, without, capsule.about.features, walk.timeframe)
     np.testing.assert_array_equal(begun.edges, plain.ensemble.models.edges)

@@ -32,6 +32,7 @@ def list_(
         typer.Option(metavar="NAME", help="Only these, such as ta.rsi(window=21); commas or repeats."),
     ] = None,
     plugin: PluginOption = None,
+    pine: Annotated[bool, typer.Option("--pine", help="Only those that a Pine script can compute.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the features: lookback and warm-up in bars, how each streams, unit, source, and Pine twin."""
@@ -47,7 +48,7 @@ def list_(
     load_plugins(plugin or ())
     wanted = split(names)
     listed = [find(name) for name in wanted] if wanted else registered().values()
-    chosen = [f for f in listed if family in ("", f.family)]
+    chosen = [f for f in listed if family in ("", f.family) and (f.pine is not None or not pine)]
 
     def row(f: Feature) -> dict[str, object]:
         names = ("name", "family", "lookback", "warmup", "unit", "source", "pine", "no_pine", "model_input")

@@ -13,6 +13,7 @@ from mlstrat.cli import (
     features_commands,
     model_commands,
     new_command,
+    pine_commands,
     reproduce_command,
     run_commands,
     simulate_command,
@@ -43,6 +44,7 @@ app.add_typer(config_commands.app, name="config")
 app.add_typer(data_commands.app, name="data")
 app.add_typer(features_commands.app, name="features")
 app.add_typer(model_commands.app, name="model")
+app.add_typer(pine_commands.app, name="pine")
 
 
 def _version(wanted: bool) -> None:

@@ -38,6 +38,9 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "splits.calibration_share": "Last part of each training window, used to calibrate probabilities.",
         "models.profile": "Sizes of what is not given: full, or small enough for one Pine script.",
         "models.bins": "Bins into which the trees see each feature.",
+        "models.characters": "Characters that a leaf, a weight or a bin edge takes in an exported script; "
+        "0 = exact.",
+        "models.without": "Models of the three that are not fitted and have no vote.",
         "models.device": "Where the LSTM is trained; auto = a GPU if there is one, not bit for bit.",
         "models.transfer": "Another symbol's model that the LSTM, and in short windows the bins, start from.",
         "models.calibration": "From votes to probabilities; auto = the map of least log loss on unseen rows.",
@@ -61,7 +64,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "sentiment.latency_minutes": "Minutes from a headline's publication until it counts as known.",
         "sentiment.half_life_hours": "Hours after which a headline weighs half.",
         "sentiment.window_hours": "Hours after which a headline is forgotten.",
-        "sentiment.resolution": "The value of each bar, or that of the day before.",
+        "sentiment.resolution": "The value of each bar, or that of the day before in steps that a script "
+        "holds; the profile pine means 1d.",
         "signals.ml_weight": "Weight of the models' probability in the score.",
         "signals.sentiment_weight": "Weight of fully confident sentiment in the score; 0 = none.",
         "signals.threshold": "Score that enters a long (a short: 1 less this); auto = cost break-even.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlstrat.cli.meanings import MEANINGS
-from mlstrat.config import PINE_PROFILE, RunConfig
+from mlstrat.config import PINE_PROFILE, PINE_RESOLUTION, RunConfig
 
 _WIDTH = 108
 # A profile fills the keys of this section that a file leaves out, so a new file must leave them out.
@@ -45,6 +45,8 @@ class Setting:
     @property
     def pine(self) -> Any:
         """The value that the profile `pine` fills in; None where it fills none."""
+        if (self.section, self.key) == ("sentiment", "resolution"):
+            return PINE_RESOLUTION
         return PINE_PROFILE.get(self.key) if self.section == _PROFILED else None
 
 
@@ -155,7 +157,7 @@ def _toml_of(setting: Setting) -> list[str]:
     if setting.default is None:
         line = f"# {line}"
         comment += " Not set by default."
-    elif setting.section == _PROFILED and setting.key != "profile":
+    elif setting.pine is not None or (setting.section == _PROFILED and setting.key != "profile"):
         line = f"# {line}" + (f"    # pine: {_literal(setting.pine)}" if setting.pine is not None else "")
     return [*_wrapped(comment), line]
 

@@ -7,7 +7,32 @@ from mlstrat.features.registry import feature
 from mlstrat.features.window import part_of_step
 
 _DAY = 86_400.0
-_NO_SINE = "sines differ between Pine runtimes in the last digits: use the plain number"
+# In half turns.
+_HOUR_TURN = '(hour(time, "UTC") + minute(time, "UTC") / 60.0 + second(time, "UTC") / 3600.0) / 12.0'
+_WEEKDAY_TURN = '(dayofweek(time, "UTC") + 5) % 7 / 3.5'
+_MONTH_TURN = '(month(time, "UTC") - 1) / 6.0'
+
+
+def _twin(turn: str, divisor: str, result: str) -> str:
+    """Return the power series of pi less the angle, which lies in [-pi, pi], from its last term inwards.
+
+    math.sin differs between Pine runtimes in the last digits; four operations do not. 13 terms leave 3e-16.
+    """
+    return (
+        f"angle = math.pi * (1.0 - {turn})\n"
+        "ratio = 1.0\n"
+        "for i = 13 to 1\n"
+        f"    ratio := 1.0 - angle * angle / ({divisor}) * ratio\n"
+        f"{result}"
+    )
+
+
+def _sine_twin(turn: str) -> str:
+    return _twin(turn, "2.0 * i * (2.0 * i + 1.0)", "angle * ratio")  # sin(a) = sin(pi - a)
+
+
+def _cosine_twin(turn: str) -> str:
+    return _twin(turn, "2.0 * i * (2.0 * i - 1.0)", "-ratio")  # cos(a) = -cos(pi - a)
 
 
 @part_of_step
@@ -65,7 +90,7 @@ def hour_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     inputs=("time",),
     unit="-1..1",
     source="definition: sine of the hour as an angle",
-    no_pine=_NO_SINE,
+    pine=_sine_twin(_HOUR_TURN),
 )
 @njit
 def hour_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -79,7 +104,7 @@ def hour_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> flo
     inputs=("time",),
     unit="-1..1",
     source="definition: cosine of the hour as an angle",
-    no_pine=_NO_SINE,
+    pine=_cosine_twin(_HOUR_TURN),
 )
 @njit
 def hour_cos_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -108,7 +133,7 @@ def weekday_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> floa
     state=2,
     unit="-1..1",
     source="definition: sine of the day of the week as an angle",
-    no_pine=_NO_SINE,
+    pine=_sine_twin(_WEEKDAY_TURN),
 )
 @njit
 def weekday_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -125,7 +150,7 @@ def weekday_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> 
     state=2,
     unit="-1..1",
     source="definition: cosine of the day of the week as an angle",
-    no_pine=_NO_SINE,
+    pine=_cosine_twin(_WEEKDAY_TURN),
 )
 @njit
 def weekday_cos_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -170,7 +195,7 @@ def month_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
     state=2,
     unit="-1..1",
     source="definition: sine of the month as an angle",
-    no_pine=_NO_SINE,
+    pine=_sine_twin(_MONTH_TURN),
 )
 @njit
 def month_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:
@@ -187,7 +212,7 @@ def month_sin_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> fl
     state=2,
     unit="-1..1",
     source="definition: cosine of the month as an angle",
-    no_pine=_NO_SINE,
+    pine=_cosine_twin(_MONTH_TURN),
 )
 @njit
 def month_cos_step(state: FloatArray, bar: FloatArray, params: FloatArray) -> float:

@@ -21,6 +21,7 @@ from mlstrat.models.ensemble import (
     start_state,
 )
 from mlstrat.models.forest import fit_forest
+from mlstrat.models.grid import lstm_on_grid, trees_on_grid
 from mlstrat.models.guests import Guest, predict_with
 from mlstrat.models.lstm import fit_lstm, lstm_inputs, silent_lstm
 from mlstrat.models.own import FittedOwn, Lesson, fit_own
@@ -92,7 +93,7 @@ def fit_with_guests(
     ModelError
         The labels are all alike, or the window's start knows bars of its tail.
     MissingExtraError
-        PyTorch is not installed.
+        PyTorch is not installed, and the LSTM is fitted.
     """
     early, tail = split_rows(sample, calibration_share, min_rows)
     if sample.start is not None:
@@ -113,8 +114,9 @@ def _fit_models(
     seeds: tuple[int, int, int],
     selection: Selection,
 ) -> tuple[Models, FittedOwn]:
-    place, start = rows - sample.first, sample.start
-    edges = start_edges(fit_edges(sample.x[rows], config.bins), start, len(sample.train))
+    place, start, characters = rows - sample.first, sample.start, config.characters
+    own_edges = fit_edges(sample.x[rows], config.bins, characters)
+    edges = start_edges(own_edges, start, len(sample.train))
     bins = bin_block(sample.x[sample.first : int(rows[-1]) + 1], edges)
     columns = select(sample.x[rows], bins[place], sample.up[rows], selection, seeds[0])
     unseen = np.setdiff1d(np.arange(len(edges)), columns)
@@ -125,33 +127,37 @@ def _fit_models(
     # Trees are fitted on the chosen columns alone: a tree that draws constant columns tries fewer splits.
     seen = np.take(bins[place], columns, axis=1)
     weight = label_weights(rows, round(sample.overlap), sample.close_time, config.half_life_days)
-    replaced = {model.replaces for model in config.own.values()}
-    ranker = RANKER if "forest" in replaced else config
+    ranker = RANKER if "forest" in config.silent else config
     forest, gains = fit_forest(seen, sample.up[rows], ranker, seeds[0], weight)
     boosting = silent_trees()
-    if "boosting" not in replaced:
-        boosting = fit_boosting(seen, target, config, seeds[1], weight)
+    if "boosting" not in config.silent:
+        boosting = trees_on_grid(fit_boosting(seen, target, config, seeds[1], weight), characters)
     importances = np.zeros(len(edges))
     importances[columns] = gains
     sequence_target, sequence_weight = np.full(len(bins), np.nan), np.zeros(len(bins))
     sequence_target[place], sequence_weight[place] = target, weight
     inputs, half = lstm_inputs(start_first(importances, start), edges, config)
-    if "lstm" in replaced:
+    if "lstm" in config.silent:
         lstm = silent_lstm(inputs, half)
     else:
         begun = None if start is None else start.lstm
         lstm = fit_lstm(bins, sequence_target, inputs, half, config, seeds[2], sequence_weight, begun)
+        lstm = lstm_on_grid(lstm, characters)
     own = fit_own(config.own, Lesson(seen, columns, edges, sample.up[rows], target, weight, unit), seeds[0])
-    forest = silent_trees() if "forest" in replaced else widened(forest, columns)
-    models = Models(edges, forest, widened(boosting, columns), lstm, unit, own.voters)
+    forest = silent_trees() if "forest" in config.silent else trees_on_grid(forest, characters)
+    trees = widened(forest, columns), widened(boosting, columns)
+    models = Models(edges, *trees, lstm, unit, own.voters)
     return models, own
 
 
 def _returns(config: ModelsConfig, own: FittedOwn) -> IntArray:
-    """Return which votes, counted from 0, are returns and not probabilities."""
-    replaced = {model.replaces for model in config.own.values()}
-    kept = [place for name, place in (("boosting", BOOSTING), ("lstm", LSTM)) if name not in replaced]
-    return np.sort(np.array([*kept, *own.returns], np.int64)) - FOREST
+    """Return which votes, counted from 0, are returns and not probabilities.
+
+    Where no model votes a return the silent booster stands for them, and its weight is 0: the least squares
+    of the stack need a column.
+    """
+    spoken = [place for name, place in (("boosting", BOOSTING), ("lstm", LSTM)) if name not in config.silent]
+    return np.sort(np.array([*spoken, *own.returns] or [BOOSTING], np.int64)) - FOREST
 
 
 def _votes(sample: Sample, tail: IntArray, models: Models, guests: tuple[Guest, ...]) -> FloatArray:

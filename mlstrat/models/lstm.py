@@ -64,7 +64,7 @@ def lstm_inputs(
 
 
 def silent_lstm(inputs: IntArray, half: FloatArray) -> Lstm:
-    """Return a layer of one cell that says 0: what stands where the LSTM was replaced."""
+    """Return a layer of one cell that says 0: what stands where the LSTM is replaced or left out."""
     none = np.zeros((len(inputs), 4)), np.zeros((1, 4)), np.zeros(4), np.zeros(1)
     return Lstm(inputs, half, *none, b_out=0.0)
 

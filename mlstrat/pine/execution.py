@@ -5,11 +5,13 @@ twin of a function of `mlstrat.execution.rule`. Entry, stop, target and time exi
 broker emulator, which fills them by that rule when the header sets it so.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlstrat.errors import ConfigError
-from mlstrat.execution.rule import LEAST_LOSS
 from mlstrat.execution.types import RiskRules
+from mlstrat.pine.account import account, breakers
+from mlstrat.pine.alerts import ALERT_NAMES, ANNOTATION, NOTES, SILENT, order_alerts
 from mlstrat.pine.text import decimal, quoted
 
 # What the text of a decision must assign on every bar; na in `decidedUnits` means: from the fraction.
@@ -50,7 +52,16 @@ class DecisionSource:
     knows_next_open: bool = False
 
 
-def execution_script(rules: RiskRules, name: str, decision: DecisionSource, *, currency: str = "NONE") -> str:
+def execution_script(
+    rules: RiskRules,
+    name: str,
+    decision: DecisionSource,
+    *,
+    currency: str = "NONE",
+    comment: Sequence[str] = (),
+    alerts: bool = False,
+    display: str = "",
+) -> str:
     """Return a whole strategy that executes these decisions under these rules.
 
     Parameters
@@ -64,17 +75,26 @@ def execution_script(rules: RiskRules, name: str, decision: DecisionSource, *, c
     currency : str
         Pine's constant for the account's currency; NONE = that of the chart's symbol, so that nothing is
         converted.
+    comment : sequence of str
+        Lines for the reader of the script, at its top.
+    alerts : bool
+        Whether every order carries a JSON message (`mlstrat.pine.alerts`); the decision's text then assigns
+        `ALERT_NAMES` too.
+    display : str
+        Pine that draws, for after the orders.
 
     Raises
     ------
     ConfigError
         Rules that Pine's emulator cannot follow: slippage in parts of a tick, or a quantity step that is no
-        multiple of 1e-8; or a decision that leaves a name unassigned.
+        multiple of 1e-8; a decision that leaves a name unassigned; or a comment of more than one line.
     """
     check_rules(rules)
-    _check_source(decision)
+    _check_source(decision, alerts)
     parts = [
         "//@version=6",
+        *_comment((*comment, *NOTES) if alerts else comment),
+        *([ANNOTATION] if alerts else []),
         header(rules, name, decision.knows_next_open, currency),
         "",
         "// Decision of this bar",
@@ -88,9 +108,10 @@ def execution_script(rules: RiskRules, name: str, decision: DecisionSource, *, c
         breakers(rules),
         "",
         "// Orders",
-        orders(rules, decision.knows_next_open),
+        orders(rules, decision.knows_next_open, alerts),
         "",
         _PLOTS,
+        *(["", "// Display", display] if display else []),
     ]
     return "\n".join(parts) + "\n"
 
@@ -158,85 +179,14 @@ def sizing(rules: RiskRules) -> str:
     math.sign(rounded) > 0 and math.sign(beyondLeast) >= 0 ? rounded : 0.0"""
 
 
-def account(rules: RiskRules) -> str:
-    """Return `flat` and `cash`, which is kept as the rule books it, from the fills.
-
-    The emulator's own profit has every commission rounded to ten digits, which is enough to change a
-    quantity of many small steps; and its prices are ticks times tick, which may miss by one bit what the
-    chart shows.
-    """
-    if rules.tick >= 1.0:
-        rounded = f"math.floor(price / {decimal(rules.tick)} + 0.5) * {decimal(rules.tick)}"
-    else:
-        rounded = f"math.floor(price / {decimal(rules.tick)} + 0.5) / {decimal(round(1.0 / rules.tick))}"
-    numbers = {"cash": decimal(rules.cash), "fee": decimal(rules.fee_share), "least": decimal(LEAST_LOSS)}
-    return _ACCOUNT.format(**numbers, rounded=rounded)
-
-
-_ACCOUNT = """roundToTick(float price) => {rounded}
-bool flat = strategy.position_size == 0
-var float cash = {cash}
-var int losses = 0
-var int known = 0
-while known < strategy.closedtrades
-    float held = strategy.closedtrades.size(known)
-    float paid = roundToTick(strategy.closedtrades.entry_price(known))
-    float price = roundToTick(strategy.closedtrades.exit_price(known))
-    float units = math.abs(held)
-    float way = math.sign(held)
-    cash := cash - units * paid * (way + {fee})
-    cash := cash + units * price * (way - {fee})
-    // Exact, where Pine's comparisons forgive 0.0000000001
-    float gained = way * units * (price - paid) - units * (paid + price) * {fee}
-    losses := math.sign(gained + {least}) < 0 ? losses + 1 : 0
-    known += 1"""
-
-
-def breakers(rules: RiskRules) -> str:
-    """Return the twin of `breaker_step`, which leaves in `allowed` whether an entry may be made (8).
-
-    `math.sign` compares to the last bit, where Pine's own comparisons forgive 0.0000000001.
-    """
-    conditions = {
-        f"math.sign(cash - peak * (1.0 - {decimal(rules.max_drawdown)})) < 0": rules.max_drawdown,
-        f"math.sign(cash - dayStart * (1.0 - {decimal(rules.max_daily_loss)})) < 0": rules.max_daily_loss,
-        f"losses >= {rules.max_losing_streak}": rules.max_losing_streak,
-    }
-    active = [condition for condition, limit in conditions.items() if limit > 0]
-    if not active:
-        return "bool allowed = true"
-    return _BREAKERS.format(
-        cash=decimal(rules.cash), tripped=" or ".join(active), cooldown=rules.cooldown_bars
-    )
-
-
-_BREAKERS = """var float peak = {cash}
-var float dayStart = 0.0
-var float lastCash = {cash}
-var int today = -1
-var int pausedUntil = -1
-bool allowed = true
-if flat
-    int day = int(math.floor((time / 1000.0 + timeframe.in_seconds() - 1.0) / 86400.0))
-    if day != today
-        today := day
-        dayStart := lastCash
-    lastCash := cash
-    peak := math.max(peak, cash)
-    bool paused = bar_index < pausedUntil
-    bool tripped = not paused and ({tripped})
-    allowed := not paused and not tripped
-    if tripped
-        pausedUntil := bar_index + {cooldown}
-        peak := cash
-        dayStart := cash
-        losses := 0"""
-
-
-def orders(rules: RiskRules, knows_next_open: bool) -> str:
+def orders(rules: RiskRules, knows_next_open: bool, alerts: bool = False) -> str:
     """Return the orders of a close: entry with its bracket in one pass, or the time exit (1, 3, 5)."""
-    unpayable = _unpayable(rules) if knows_next_open else "false"
-    return _ORDERS.format(unpayable=unpayable, stop=STOP_COMMENT, target=TARGET_COMMENT, time=TIME_COMMENT)
+    reasons = {"stop": STOP_COMMENT, "target": TARGET_COMMENT, "time": TIME_COMMENT}
+    return _ORDERS.format(
+        unpayable=_unpayable(rules) if knows_next_open else "false",
+        said=order_alerts(**reasons) if alerts else SILENT,
+        **reasons,
+    )
 
 
 def _unpayable(rules: RiskRules) -> str:
@@ -247,7 +197,7 @@ def _unpayable(rules: RiskRules) -> str:
     return f"not na(decidedNextOpen) and math.sign({cost} - cash) > 0"
 
 
-_ORDERS = """var int sent = 0
+_ORDERS = """{said.functions}var int sent = 0
 var int blocked = 0
 var int zeroUnits = 0
 var int cancelled = 0
@@ -261,12 +211,13 @@ blocked += asked and not allowed ? 1 : 0
 zeroUnits += asked and allowed and not sized ? 1 : 0
 cancelled += sized and unpayable ? 1 : 0
 if sized and not unpayable
-    strategy.entry("trade", decidedSide > 0 ? strategy.long : strategy.short, qty=quantity)
+{said.made}    strategy.entry("trade", decidedSide > 0 ? strategy.long : strategy.short, \
+qty=quantity{said.entry})
     strategy.exit("bracket", "trade", stop=decidedStop, limit=decidedTarget, \
-comment_loss="{stop}", comment_profit="{target}")
+comment_loss="{stop}", comment_profit="{target}"{said.bracket})
     timeExitBar := decidedMaxBars > 0 ? bar_index + decidedMaxBars : na
 if not flat and not na(timeExitBar) and bar_index >= timeExitBar
-    strategy.close("trade", comment="{time}")"""
+    strategy.close("trade", comment="{time}"{said.close})"""
 
 _PLOTS = "\n".join(
     f"plot({value}, {quoted(title)}, display=display.data_window)"
@@ -285,8 +236,16 @@ def _percent(share: float) -> float:
     return float(f"{share * 100.0:.15g}")
 
 
-def _check_source(decision: DecisionSource) -> None:
-    names = (*DECISION_NAMES, NEXT_OPEN) if decision.knows_next_open else DECISION_NAMES
+def _comment(lines: Iterable[str]) -> list[str]:
+    listed = [f"// {line}".rstrip() for line in lines]
+    for line in listed:
+        if not line.isprintable():
+            raise ConfigError(f"{line!r} is no comment of one line: give text without control characters.")
+    return listed
+
+
+def _check_source(decision: DecisionSource, alerts: bool) -> None:
+    names = DECISION_NAMES + (NEXT_OPEN,) * decision.knows_next_open + ALERT_NAMES * alerts
     missing = [name for name in names if name not in decision.text]
     if missing:
         raise ConfigError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlstrat.errors import MissingExtraError
 from mlstrat.files import write_bytes, write_json
-from mlstrat.reports import control_tables, figures, risk_tables, tables, tearsheet, wording
+from mlstrat.reports import control_tables, figures, risk_tables, tables, tearsheet, tradingview, wording
 from mlstrat.reports.numbers import Numbers, as_json, measure
 from mlstrat.reports.story import Story
 
@@ -29,7 +29,8 @@ def write(folder: Path, story: Story) -> None:
     """Write `report.html` and `metrics.json` into the run folder.
 
     The page stands alone: style and figures are inside it, and it asks for nothing on the web. It links
-    `trades.csv` and `quantstats.html` where the folder already holds them, so write those first.
+    `trades.csv` and `quantstats.html` where the folder already holds them, so write those first. It has a
+    section on TradingView where the certificate of this run's exported script lies beside it.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def write(folder: Path, story: Story) -> None:
     numbers = measure(story)
     page = render(story, numbers, links=[name for name in _LINKS if (folder / name).exists()])
     write_json(folder / METRICS_NAME, as_json(numbers, story))
-    write_bytes(folder / PAGE_NAME, page.encode())
+    write_bytes(folder / PAGE_NAME, tradingview.placed(page, folder, story.manifest.get("key")).encode())
 
 
 def render(story: Story, numbers: Numbers, links: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,10 +12,14 @@ from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
 from mlstrat.sentiment.source import Headlines
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # Neutral headlines assumed besides the known ones, so that a single headline cannot be trusted fully.
 PRIOR_HEADLINES = 3.0
-# Daily values lie on this grid: 41 levels of score in [-1, 1], 21 of confidence in [0, 1].
-DAILY_LEVELS = 20
+# Steps a unit of daily values: 21 levels of score in [-1, 1] and 4 of confidence in (0, 1]. With the unknown
+# day these are 85, as many as one character of an exported script holds.
+SCORE_STEPS, CONFIDENCE_STEPS = 10, 4
 _HOUR_NS = 3_600_000_000_000
 _MINUTE_NS = 60_000_000_000
 
@@ -70,6 +75,13 @@ class SentimentSeries:
         """Return the first n bars' values."""
         part = slice(0, n)
         return SentimentSeries(self.time[part], self.score[part], self.confidence[part], self.count[part])
+
+    def frame(self) -> pd.DataFrame:
+        """Return score, confidence and count, one row a bar."""
+        import pandas as pd
+
+        columns = {"score": self.score, "confidence": self.confidence, "count": self.count}
+        return pd.DataFrame(columns, index=pd.DatetimeIndex(self.time, tz="UTC", name="time"))
 
     @property
     def known(self) -> BoolArray:
@@ -128,7 +140,7 @@ def to_bars(
         Age at which a headline weighs half, and from which it weighs nothing.
     resolution : {"bar", "1d"}
         `1d` takes T = 00:00 UTC of the day on which the bar opens, which is the end of the previous day, for
-        all bars of that day, and rounds to `DAILY_LEVELS` steps a unit: 41 levels of score, 21 of confidence.
+        all bars of that day, and rounds to the levels of `daily_code`.
 
     Raises
     ------
@@ -150,8 +162,36 @@ def to_bars(
         window_hours * _HOUR_NS,
     )
     if resolution == "1d":
-        score, trust = _on_levels(score, trust)
+        score, trust = daily_values(daily_code(score, trust))
     return SentimentSeries(bars.time, score, trust, count)
+
+
+def daily_code(score: FloatArray, confidence: FloatArray) -> IntArray:
+    """Return daily sentiment as the one number by which an exported script holds it.
+
+    Parameters
+    ----------
+    score, confidence : (n_days,) float64
+        In [-1, 1] and in [0, 1].
+
+    Returns
+    -------
+    (n_days,) int64
+        0 where nothing is known: where the confidence rounds to 0. Else ``1 + 4 s + c`` with s = 0 to 20 for
+        scores -1, -0.9, ... 1 and c = 0 to 3 for confidences 0.25, 0.5, 0.75, 1: at most 84.
+    """
+    level = np.rint(np.asarray(score) * SCORE_STEPS) + SCORE_STEPS
+    trust = np.rint(np.asarray(confidence) * CONFIDENCE_STEPS)
+    code = np.where(trust > 0, 1 + CONFIDENCE_STEPS * level + trust - 1, 0)
+    return np.asarray(code, np.int64)
+
+
+def daily_values(code: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the score and the confidence (n_days,) of codes, bit for bit those of a daily series."""
+    level, trust = np.divmod(np.asarray(code) - 1, CONFIDENCE_STEPS)
+    known = np.asarray(code) > 0
+    score = np.where(known, (level - SCORE_STEPS) / SCORE_STEPS, 0.0)
+    return score, np.where(known, (trust + 1) / CONFIDENCE_STEPS, 0.0)
 
 
 @njit
@@ -183,12 +223,6 @@ def _join(
         if trusted > 0.0:
             score[bar] = min(1.0, max(-1.0, leaning / trusted))
     return score, trust, count
-
-
-def _on_levels(score: FloatArray, confidence: FloatArray) -> tuple[FloatArray, FloatArray]:
-    levels = np.rint(confidence * DAILY_LEVELS) / DAILY_LEVELS
-    known = levels > 0
-    return np.where(known, np.rint(score * DAILY_LEVELS) / DAILY_LEVELS + 0.0, 0.0), levels
 
 
 def _check_scores(n: int, polarity: FloatArray, confidence: FloatArray) -> None:

@@ -28,7 +28,7 @@ FLAG_NAMES = {SHOCK: "volatility shock", STALE: "stale data", NOVEL: "novel feat
 _LAST_CLOSE, _LAST_ATR, _SHOCK_LEFT, _STALE_LEFT, _WEEKENDS = range(5)
 _DAY = 86_400
 # The longest usual closure of a market that closes, as in `mlstrat.data.gaps`.
-_USUAL_CLOSURE = 5.0 * _DAY
+USUAL_CLOSURE = 5.0 * _DAY
 
 
 def flag_names(flags: int) -> str:
@@ -234,7 +234,7 @@ def _gap_step(state: FloatArray, bar: FloatArray, missing: float, told: bool, ru
     weekday = math.floor(bar[5] / _DAY) % 7
     if (weekday == 2 or weekday == 3) and not rules.closes:
         state[_WEEKENDS] = 1.0
-    closed = not told and state[_WEEKENDS] == 0.0 and (missing + 1.0) * rules.bar_seconds <= _USUAL_CLOSURE
+    closed = not told and state[_WEEKENDS] == 0.0 and (missing + 1.0) * rules.bar_seconds <= USUAL_CLOSURE
     return 0.0 if closed else missing
 
 

@@ -9,7 +9,12 @@ from mlstrat.predictions import TradeTerms
 
 def risk_rules(config: RunConfig, bars: Bars) -> RiskRules:
     """Return what execution needs of a run."""
-    facts, breakers = bars.instrument, config.breakers
+    return rules_for(config, bars.instrument)
+
+
+def rules_for(config: RunConfig, facts: Instrument) -> RiskRules:
+    """Return what execution needs of a run on an instrument."""
+    breakers = config.breakers
     return RiskRules(
         cash=config.execution.cash,
         fee_share=facts.fee_share,

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from mlstrat.cli.meanings import MEANINGS
 from mlstrat.cli.settings import as_markdown, as_toml, settings
-from mlstrat.config import PINE_PROFILE, RunConfig, load_config, parse_config
+from mlstrat.config import PINE_PROFILE, ModelsConfig, RunConfig, load_config, parse_config
+from mlstrat.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +36,8 @@ def test_a_fresh_file_means_the_defaults():
 def test_its_commented_values_are_the_defaults_too():
     text = re.sub(r"^# (\w+ = \S)", r"\1", as_toml(), flags=re.MULTILINE)
     models = tomllib.loads(text)["models"]
-    full = {key: value for key, value in RunConfig().models.model_dump().items() if value is not None}
+    defaults = RunConfig().models.model_dump(mode="json")
+    full = {key: value for key, value in defaults.items() if value is not None}
     assert models == full
 
 
@@ -51,12 +53,40 @@ def test_the_profile_still_works_in_a_fresh_file():
 
 
 @pytest.mark.parametrize(
+    ("content", "resolution"),
+    [
+        ({"models": {"profile": "pine"}}, "1d"),
+        ({"models": {"profile": "pine"}, "sentiment": {"source": "none"}}, "1d"),
+        ({"models": {"profile": "pine"}, "sentiment": {"resolution": "bar"}}, "bar"),
+        ({"models": {"profile": "full"}}, "bar"),
+        ({}, "bar"),
+    ],
+)
+def test_the_profile_of_scripts_means_one_value_of_sentiment_a_day(content, resolution):
+    config = parse_config(content)
+    assert config.sentiment.resolution == resolution
+    assert parse_config(config.model_dump(mode="json")) == config
+
+
+def test_the_profile_means_so_in_models_that_are_made_already():
+    assert RunConfig(models=ModelsConfig(profile="pine")).sentiment.resolution == "1d"
+
+
+@pytest.mark.parametrize("section", ["models", "sentiment"])
+def test_a_section_that_is_none_is_still_refused(section):
+    content = {"models": {"profile": "pine"}} | {section: 3}
+    with pytest.raises(ConfigError, match=rf"{section} is 3; give a section with its own keys"):
+        parse_config(content)
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("kelly.multiplier", "a number above 0, at most 1"),
         ("splits.retrain", '"week" or "month" or "quarter" or "year" or a whole number of at least 1'),
         ("signals.threshold", '"auto" or a number of at least 0.5, below 1'),
         ("models.bins", "a whole number from 2 to 63"),
+        ("models.without", 'a list of "forest" or "boosting" or "lstm"'),
         ("data.start", "a date such as 2021-10-01"),
         ("features.names", "a list of text"),
     ],

@@ -84,6 +84,26 @@ def test_only_the_breakers_that_are_set(facts, condition):
     assert "pausedUntil := bar_index + 7" in script
 
 
+def test_nothing_is_said_or_drawn_unless_it_is_asked_for():
+    script = execution_script(RULES, "x", REPLAY)
+    assert script == execution_script(RULES, "x", REPLAY, comment=(), alerts=False, display="")
+    assert script.startswith("//@version=6\nstrategy(")
+    assert "alert" not in script
+    assert "Display" not in script
+
+
+def test_a_comment_stands_after_the_version():
+    script = execution_script(RULES, "x", NOTHING, comment=["One: 1 é", "", "Two"], display="plot(close)")
+    assert script.startswith("//@version=6\n// One: 1 é\n//\n// Two\nstrategy(")
+    assert script.endswith("\n\n// Display\nplot(close)\n")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\u2028", "\x0b", "\x00", "\x1b[2J", "\u202e"])
+def test_a_comment_cannot_break_out_of_its_line(end):
+    with pytest.raises(ConfigError, match="give text without control characters"):
+        execution_script(RULES, "x", NOTHING, comment=[f"fine{end}strategy.close_all()"])
+
+
 def test_a_source_that_leaves_a_name_out():
     with pytest.raises(ConfigError, match="does not assign decidedFraction: assign decidedSide,"):
         execution_script(RULES, "x", DecisionSource("int decidedSide = 0"))
@@ -120,10 +140,11 @@ def test_decimals_read_back_and_have_no_exponent():
 
 
 def test_weights_by_hand():
-    # f ( " " + x ) = 7 source tokens; the comment weighs nothing.
+    # f ( text + x ) = 6 source tokens; the comment weighs nothing, and a number or an operator counts once.
     script = 'f("ab\\"c" + x) // a "remark"'
     assert string_characters('f("ab" + "c")') == 3
-    assert estimated_tokens(script) == 2 * len('ab\\"c') + 3 * 7
+    assert estimated_tokens(script) == 2 * len('ab\\"c') + 3 * 6
+    assert estimated_tokens("x := -1.25 >= y") == 3 * 6
 
 
 def random_rules(rng: np.random.Generator) -> RiskRules:

@@ -12,7 +12,7 @@ from mlstrat.data.bars import Bars
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import DataError
-from mlstrat.sentiment.align import SentimentSeries, neutral, to_bars
+from mlstrat.sentiment.align import SentimentSeries, daily_code, daily_values, neutral, to_bars
 from mlstrat.sentiment.source import Headlines
 
 START = np.datetime64("2022-01-01T00:00", "ns")
@@ -98,16 +98,51 @@ def test_a_daily_value_is_the_one_of_the_last_midnight_on_the_grid():
     series = to_bars(headlines, polarity, confidence, bars, **SETTINGS, resolution="1d")
     midnights = [np.datetime64(str(moment)[:10], "ns") for moment in bars.time]
     score, trust, count = by_loop(headlines, polarity, confidence, midnights, **SETTINGS)
-    np.testing.assert_allclose(series.confidence, trust, rtol=0, atol=0.025 + 1e-12)
+    np.testing.assert_allclose(series.confidence, trust, rtol=0, atol=0.125 + 1e-12)
     known = series.known
-    np.testing.assert_allclose(series.score[known], score[known], rtol=0, atol=0.025 + 1e-12)
+    np.testing.assert_array_equal(known, trust > 0.125)
+    np.testing.assert_allclose(series.score[known], score[known], rtol=0, atol=0.05 + 1e-12)
+    np.testing.assert_array_equal(series.score[~known], 0.0)
     np.testing.assert_array_equal(series.count, count)
-    assert set(series.score.tolist()) <= {level / 20 for level in range(-20, 21)}
-    assert set(series.confidence.tolist()) <= {level / 20 for level in range(21)}
+    assert set(series.score.tolist()) <= {level / 10 for level in range(-10, 11)}
+    assert set(series.confidence.tolist()) <= {0.0, 0.25, 0.5, 0.75, 1.0}
     for name in COLUMNS:
         by_day = getattr(series, name).reshape(10, 24)
         np.testing.assert_array_equal(by_day, np.repeat(by_day[:, :1], 24, axis=1))
     assert len(set(series.score.tolist())) > 3
+
+
+def every_day():
+    """Each pair of a level of score and one of confidence, in the order of their codes."""
+    return [(0.0, 0.0), *((k / 10, j / 4) for k in range(-10, 11) for j in range(1, 5))]
+
+
+def test_each_code_is_one_day_and_its_values_are_the_decimals_bit_for_bit():
+    score, confidence = daily_values(np.arange(85))
+    wanted = np.array(every_day())
+    assert score.tobytes() == np.ascontiguousarray(wanted[:, 0]).tobytes()  # no -0 either
+    assert confidence.tobytes() == np.ascontiguousarray(wanted[:, 1]).tobytes()
+    np.testing.assert_array_equal(daily_code(score, confidence), np.arange(85))
+    assert daily_code(score, confidence).dtype == np.int64
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(score=st.floats(-1, 1), confidence=st.floats(0, 1))
+def test_a_code_stands_for_the_nearest_day(score, confidence):
+    (code,) = daily_code(np.array([score]), np.array([confidence]))
+    assert 0 <= code <= 84
+    (near,), (sure,) = daily_values(np.array([code]))
+    assert abs(sure - confidence) <= 0.125
+    assert abs(near - score) <= 0.05 + 1e-15 if sure else near == 0.0
+
+
+def test_a_daily_series_is_that_of_its_codes():
+    headlines, polarity, confidence = random_case(8, n=9)
+    series = to_bars(headlines, polarity, confidence, make_bars(240), **SETTINGS, resolution="1d")
+    score, trust = daily_values(daily_code(series.score, series.confidence))
+    assert score.tobytes() == series.score.tobytes()
+    assert trust.tobytes() == series.confidence.tobytes()
+    assert 0 < series.known.sum() < 240
 
 
 def test_a_single_headline_halves_with_its_half_life_and_ends_with_the_window():

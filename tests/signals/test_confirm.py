@@ -298,7 +298,7 @@ def test_the_pine_text_calls_every_feature_on_every_bar():
     assert pine(parse("")) == "bool confirmed = true"
 
 
-@pytest.mark.parametrize("text", ["rsi_14_4h > 50", "rsi_14@BTCUSDT > 50", "hour_sin > 0"])
+@pytest.mark.parametrize("text", ["rsi_14_4h > 50", "rsi_14@BTCUSDT > 50"])
 def test_a_feature_without_a_pine_form_is_refused_with_the_reason(text):
     with pytest.raises(ConfigError, match=r"has no Pine form, because .+: leave it out of the condition\."):
         pine(parse(text))

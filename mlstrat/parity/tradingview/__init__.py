@@ -1,0 +1,1 @@
+"""What TradingView did with an exported script, read from its list of trades and compared with the run."""
