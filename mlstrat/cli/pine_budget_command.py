@@ -10,6 +10,7 @@ import typer
 from mlstrat.cli.options import SetOption, from_here
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from mlstrat.config import RunConfig
@@ -25,12 +26,15 @@ _VERDICTS = {"one script": "fits in one script", "--libraries": "fits with --lib
 def budget(
     run: Annotated[Path, typer.Argument(metavar="RUN.toml", help="The run; see mlstrat config init.")],
     set_: SetOption = None,
+    score: Annotated[
+        bool, typer.Option("--score", help="Run profile pine and profile full, and tell what pine costs.")
+    ] = False,
 ) -> None:
     """Tell before training how many windows of a run fit a TradingView script.
 
     It builds the largest windows that the settings allow, writes them down as the export does, and counts:
     trained windows take less, but for isotonic maps, which are told apart. Compiled tokens are estimated,
-    since only TradingView counts them. Exit code 0: the run fits, in one script or with libraries; 3: it does
+    since only TradingView counts them. With --score the run is made twice, in memory. Exit code 0: the run fits, in one script or with libraries; 3: it does
     not; 2: something of it has no Pine form.
     """
     from rich.console import Console
@@ -45,8 +49,28 @@ def budget(
     for line in _told(asked, size, windows):
         console.print(line, markup=False)
     console.print(_others(asked, windows))
+    if score:
+        _print_score(config, console)
     if size.verdict(windows) == NEITHER:
         raise typer.Exit(_DOES_NOT_FIT)
+
+
+def _print_score(config: RunConfig, console: Console) -> None:
+    from rich.table import Table
+
+    from mlstrat.cli.progress import watching
+    from mlstrat.profiles import profile_cost
+
+    with watching() as watcher:
+        cost = profile_cost(config, watcher)
+    table = Table(title="What the small profile costs, out of sample and after costs")
+    for heading in ("profile", "log loss", "gain on base rate", "trades", "return", "Sharpe ratio"):
+        table.add_column(heading, justify="left" if heading == "profile" else "right")
+    for profile, row in (("pine", cost.small), ("full", cost.full)):
+        money = f"{row.total_return:.2%}", f"{row.sharpe:.2f}"
+        table.add_row(profile, f"{row.log_loss:.5f}", f"{row.skill:.5f}", f"{row.trades:,}", *money)
+    console.print(table)
+    console.print(cost.sentence, markup=False)
 
 
 def _asked(config: RunConfig) -> tuple[Asked, int]:

@@ -107,7 +107,7 @@ def export_run(
     ConfigError
         Something has no Pine form, or the script is larger than TradingView takes.
     """
-    found = of_file(source) if source.is_file() else of_folder(source, mode)
+    found = of_file(source, mode) if source.is_file() else of_folder(source, mode)
     exported = script_of(found, mode, libraries=libraries, publisher=publisher)
     exported.budget.check(exported.windows)
     return exported

@@ -51,8 +51,10 @@ class Source:
     name: str
 
 
-def of_file(path: Path) -> Source:
-    """Read a model file."""
+def of_file(path: Path, mode: Mode) -> Source:
+    """Read a model file; errors as for `mlstrat.pine.exported.export_run`."""
+    if mode != "latest":
+        raise ConfigError(f"{path} holds one model: export it with --mode latest, or give a run's folder.")
     capsule = load(path)
     about = capsule.about
     told = _told(capsule, "latest", [])

@@ -42,6 +42,12 @@ class Walked:
 
 
 @pytest.fixture(scope="session")
+def pine_settings():
+    """Settings of a small run whose models a script can carry."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
 def mood(walk):
     """A mood of so many days, on the levels of one character; nothing is known on every third day."""
     days = walk.time.astype("datetime64[D]").astype(np.int64)
