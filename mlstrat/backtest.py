@@ -14,6 +14,7 @@ import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray
 from mlstrat.beside import cache_beside, trials_beside
+from mlstrat.capsule import load
 from mlstrat.config import RunConfig
 from mlstrat.controls import controls_of
 from mlstrat.data import quality
@@ -21,9 +22,10 @@ from mlstrat.data.bars import Bars
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Result
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
-from mlstrat.foldstore import FoldStore
+from mlstrat.foldstore import MODEL, FoldStore
 from mlstrat.parity.compare import compare
 from mlstrat.parity.trades_file import csv_bytes, trades_bytes
+from mlstrat.pine.settling import settling_bars
 from mlstrat.pipeline import (
     Run,
     Watcher,
@@ -182,6 +184,7 @@ def _write(
         "sources": sources_of(made.config),
         "instrument": {**asdict(bars.instrument), "bars_per_year_used": bars.bars_per_year},
         "windows": [window.model_sha256 for window in made.predictions.windows],
+        **_of_windows(folder, made),
         "predictions_sha256": _digest(predictions),
         "decisions_sha256": _digest(decisions),
         "trades_sha256": hashlib.sha256(trades).hexdigest(),
@@ -192,6 +195,20 @@ def _write(
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
     outputs = {path.name: sha256_of(path) for path in files if path.name != MANIFEST}
     write_json(folder / MANIFEST, {**manifest, "state": "complete", "outputs": outputs})
+
+
+def _of_windows(folder: Path, made: Run) -> dict[str, Any]:
+    """Return the hash of every window's file, and how long the slowest LSTM takes to forget a wrong start."""
+    paths = [folder / FOLDS / f"{window.fold:03d}" / MODEL for window in made.predictions.windows]
+    settles: list[int | None] = []
+    for window, path in zip(made.predictions.windows, paths, strict=True):
+        rows = made.predictions.fold == window.fold
+        x = made.panel.features.values[rows]
+        settles.append(settling_bars(load(path, made.config.models.trusted), x[np.isfinite(x).all(axis=1)]))
+    known = [bars for bars in settles if bars is not None]
+    # The newest window may have hardly any bars: the others tell of it.
+    whole = len(known) >= max(1, len(settles) - 1)
+    return {"capsules": [sha256_of(path) for path in paths], "lstm_settles": max(known) if whole else None}
 
 
 def _story(made: Run, manifest: dict[str, Any]) -> Story:

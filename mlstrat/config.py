@@ -210,7 +210,7 @@ class SentimentConfig(_Section):
     """Where headlines come from and when they are known."""
 
     source: str = "none"
-    scorer: Literal["vader"] = "vader"
+    scorer: Literal["vader", "learned"] = "vader"
     latency_minutes: Annotated[float, Field(ge=0)] = 5.0
     half_life_hours: Annotated[float, Field(gt=0)] = 12.0
     window_hours: Annotated[float, Field(gt=0)] = 72.0

@@ -73,6 +73,10 @@ class ReproductionError(MlstratError):
     exit_code = 7
 
 
+class PineError(MlstratError):
+    """A script that a Pine compiler does not take: a fault of this program."""
+
+
 class ClusterError(MlstratError):
     """A cluster that cannot be reached or used, or whose workers differ from this process."""
 

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,45 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that it is either the old one or the whole new one (see `appearing`)."""
     with appearing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files, the first of them last, so that a failure leaves no file that was not there.
+
+    All are written whole under temporary names before the first takes its own.
+
+    Raises
+    ------
+    RunFolderError
+        A place is not there, or is a folder (`check_place`), or the system refused.
+    """
+    for path in contents:
+        check_place(path)
+    new = [path for path in contents if not path.exists()]
+    try:
+        with contextlib.ExitStack() as stack:
+            for path, content in contents.items():
+                stack.enter_context(appearing(path)).write_bytes(content)
+    except BaseException:
+        for path in new:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def check_place(path: Path) -> None:
+    """Check that a file can take a name, before work is done for it.
+
+    Raises
+    ------
+    RunFolderError
+        Its folder is not there, or the name is a folder's.
+    """
+    if path.is_dir():
+        raise RunFolderError(f"{path} is a folder: give a file name.")
+    if path.parent.is_file():
+        raise RunFolderError(f"{path.parent} is a file: give a name in a folder.")
+    if not path.parent.is_dir():
+        raise RunFolderError(f"the folder {path.parent} is not there: make it.")
 
 
 def write_json(path: Path, content: Any) -> None:

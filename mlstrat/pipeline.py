@@ -43,8 +43,9 @@ ENGINES = ("kernel", "backtrader", "vectorbt")
 # (package, extra, what needs it), asked for before any work is done.
 _ALWAYS = (("torch", "torch", "The LSTM"),)
 _TUNING = (("optuna", "tune", "The search for hyper-parameters"),)
-_BY_SCORER = {
-    "vader": (("nltk", "sentiment", "The scorer vader"), ("vaderSentiment", "sentiment", "The scorer vader"))
+_BY_SCORER: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "learned": (),
+    "vader": (("nltk", "sentiment", "The scorer vader"), ("vaderSentiment", "sentiment", "The scorer vader")),
 }
 
 

@@ -110,7 +110,7 @@ def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
         if not any((folder / FOLDS).glob("[0-9]*")):
             _refuse_sweep(folder)
             return "new"
-        manifest = read_manifest(folder)
+        manifest = own_manifest(folder)
         _refuse(folder, other_settings(manifest["inputs"], inputs))
         made_otherwise = other_code(folder, inputs)
         if made_otherwise and resume:
@@ -125,10 +125,10 @@ def state_of(folder: Path, inputs: Inputs, resume: bool) -> str:
 
 def _refuse_sweep(folder: Path) -> None:
     try:
-        swept = "grid" in read_manifest(folder)["inputs"]["config"]
+        manifest = own_manifest(folder)
     except RunFolderError:  # a manifest that was cut off holds nothing
         return
-    if swept:
+    if _swept(manifest):
         raise RunFolderError(f"{folder} holds a sweep: choose another folder with --out.")
 
 
@@ -155,30 +155,58 @@ def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return a run's manifest.
+    """Return the manifest of a run that somebody asks about; one that ended names its windows.
+
+    Raises
+    ------
+    RunFolderError
+        There is none that can be read, or it is a sweep's.
+    """
+    what = "give the folder that mlstrat backtest wrote"
+    if folder.is_file():
+        raise RunFolderError(f"{folder} is a file: {what}.")
+    manifest = _manifest(folder)
+    if manifest is None or (manifest["state"] == "complete" and not manifest.get("windows")):
+        held = "a sweep and no run" if manifest is not None and _swept(manifest) else "no finished run"
+        raise RunFolderError(f"{folder} holds {held}: {what}.")
+    return manifest
+
+
+def own_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a folder that is about to be written to, a run's or a sweep's.
 
     Raises
     ------
     RunFolderError
         There is none that can be read.
     """
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text())
-        wanted = {"config", "engine", "data_sha256", "sentiment_sha256", "code_sha256", "versions"}
-        missing = wanted - manifest["inputs"].keys()
-        if missing or (manifest["state"] == "complete" and "outputs" not in manifest):
-            raise KeyError(*missing)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    manifest = _manifest(folder)
+    if manifest is None:
         raise RunFolderError(
-            f"{path} is not a run's manifest: delete the folder, or choose another with --out."
-        ) from error
-    return dict(manifest)
+            f"{folder / MANIFEST} is not a run's manifest: choose another folder with --out."
+        )
+    return manifest
+
+
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    """Return what a manifest holds; None where there is none, or not all that others rely on."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        wanted = {"config", "engine", "data_sha256", "sentiment_sha256", "code_sha256", "versions"}
+        there = wanted <= manifest["inputs"].keys()
+        ended = manifest["state"] == "complete"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return dict(manifest) if there and (not ended or "outputs" in manifest) else None
+
+
+def _swept(manifest: Mapping[str, Any]) -> bool:
+    return "grid" in manifest["inputs"]["config"]
 
 
 def other_code(folder: Path, now: Inputs) -> list[str]:
     """Return which libraries and whether the code differ from those that made the folder."""
-    there = read_manifest(folder)["inputs"]
+    there = own_manifest(folder)["inputs"]
     changed = [
         f"{package} was {there['versions'].get(package)} and is {version}"
         for package, version in now.versions.items()

@@ -18,6 +18,10 @@ SMALL = {
         ["--bars", "2500", "--features", "10", "--walk", shlex.join(TINY_WALK)],
         {"window_vs_guide_recipe", "logloss_minus_base", "row_p50_us", "two_worker_speedup", "full_run_gib"},
     ),
+    "pine": (
+        ["--quick"],
+        {"probability_error", "signals_equal", "trades", "size_error", "export_seconds", "demo", "trial"},
+    ),
     "transfer": (
         ["--days", "60", "--windows", "2", "--features", "8", "--other-days", "60", "--models", TINY_MODELS],
         {"other_known_until", "rows"},
@@ -44,6 +48,10 @@ SMALL = {
             "two_worker_speedup",
             "peak_gib_100k",
         },
+    ),
+    "sentiment": (
+        ["--headlines", "300", "--million", "2000", "--chunk", "200", "--random", "200", "--repeats", "1"],
+        {"vader"},
     ),
     "features": (
         ["--bars", "3000", "--large", "6000", "--stream", "12000", "--repeats", "1"],

@@ -7,7 +7,16 @@ import sys
 import pytest
 
 from mlstrat.errors import RunFolderError
-from mlstrat.files import drop_unfinished, locked, make_folder, new_folder, sha256_of, write_bytes, write_json
+from mlstrat.files import (
+    drop_unfinished,
+    locked,
+    make_folder,
+    new_folder,
+    sha256_of,
+    write_bytes,
+    write_json,
+    write_together,
+)
 
 
 def test_a_write_replaces_the_whole_file(tmp_path):
@@ -33,6 +42,48 @@ def test_a_failed_write_leaves_the_old_file_and_says_what_to_do(tmp_path, monkey
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_files_appear_together_or_not_at_all(tmp_path, monkeypatch):
+    places = [tmp_path / name for name in ("first", "second", "third")]
+    contents = {path: path.name.encode() for path in places}
+    places[1].write_bytes(b"old")
+    replace, done = os.replace, []
+
+    def fail_at_the_third(source, target):
+        if len(done) == 2:
+            raise OSError(13, "Permission denied")
+        done.append(target.name)
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlstrat.files.os.replace", fail_at_the_third)
+        with pytest.raises(RunFolderError, match=r"first cannot be written \(Permission denied\)"):
+            write_together(contents)
+    assert done == ["third", "second"]
+    assert os.listdir(tmp_path) == ["second"]
+    write_together(contents)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "first": b"first",
+        "second": b"second",
+        "third": b"third",
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("folder", "folder is a folder: give a file name"),
+        ("none/a", "the folder .*none is not there: make it"),
+        ("file/a", "file is a file: give a name in a folder"),
+    ],
+)
+def test_a_place_that_takes_no_file_is_said_before_anything_is_written(tmp_path, place, told):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunFolderError, match=told):
+        write_together({tmp_path / "good": b"1", tmp_path / place: b"2"})
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
 def test_json_is_strict(tmp_path):

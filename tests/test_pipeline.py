@@ -210,7 +210,7 @@ def test_nothing_to_resume_is_said(config, tmp_path):
 def test_a_broken_manifest_is_said(config, tmp_path):
     (tmp_path / "folds" / "000").mkdir(parents=True)
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(RunFolderError, match=r"is not a run's manifest: delete the folder"):
+    with pytest.raises(RunFolderError, match=r"is not a run's manifest: choose another folder with --out"):
         backtest(config, tmp_path)
 
 

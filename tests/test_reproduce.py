@@ -155,7 +155,7 @@ def test_trades_that_differ_are_named(copy):
 
 
 def test_a_folder_without_a_finished_run_is_said(copy, tmp_path):
-    with pytest.raises(RunFolderError, match="is not a run's manifest"):
+    with pytest.raises(RunFolderError, match="holds no finished run: give the folder"):
         reproduce(tmp_path)
     rewrite(copy, lambda manifest: manifest.update(state="running"))
     with pytest.raises(RunFolderError, match="is not that of a finished run: run the same command again"):

@@ -16,6 +16,7 @@ from mlstrat.cli import (
     pine_commands,
     reproduce_command,
     run_commands,
+    sentiment_commands,
     simulate_command,
     sweep_command,
     verify_command,
@@ -45,6 +46,7 @@ app.add_typer(data_commands.app, name="data")
 app.add_typer(features_commands.app, name="features")
 app.add_typer(model_commands.app, name="model")
 app.add_typer(pine_commands.app, name="pine")
+app.add_typer(sentiment_commands.app, name="sentiment")
 
 
 def _version(wanted: bool) -> None:

@@ -34,8 +34,8 @@ def budget(
 
     It builds the largest windows that the settings allow, writes them down as the export does, and counts:
     trained windows take less, but for isotonic maps, which are told apart. Compiled tokens are estimated,
-    since only TradingView counts them. With --score the run is made twice, in memory. Exit code 0: the run fits, in one script or with libraries; 3: it does
-    not; 2: something of it has no Pine form.
+    since only TradingView counts them. With --score the run is made twice, in memory. Exit code 0: the run
+    fits, in one script or with libraries; 3: it does not; 2: something of it has no Pine form.
     """
     from rich.console import Console
 

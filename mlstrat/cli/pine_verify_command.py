@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlstrat.cli.options import BarsOption
+from mlstrat.cli.pine_options import (
+    NO_PUBLISHER,
+    PublisherOption,
+    ScriptMode,
+    checked_publisher,
+    hash_told,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,13 +29,6 @@ DIFFERENT = 3
 _SECONDS = 5.0  # between two lines where there is no terminal
 
 
-class ScriptMode(StrEnum):
-    """Which of a run's models a script carries."""
-
-    replay = "replay"
-    latest = "latest"
-
-
 def verify(
     run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a finished run.")],
     bars: BarsOption = None,
@@ -39,6 +38,11 @@ def verify(
     libraries: Annotated[
         bool, typer.Option("--libraries", help="Verify the form with a library for each window.")
     ] = False,
+    publisher: PublisherOption = NO_PUBLISHER,
+    script: Annotated[
+        Path | None,
+        typer.Option("--script", metavar="FILE", help="The script at hand: refuse it where it is another."),
+    ] = None,
     starts: Annotated[
         bool, typer.Option("--starts/--no-starts", help="Whether to try charts that begin inside the run.")
     ] = True,
@@ -46,29 +50,40 @@ def verify(
     """Run a run's exported script bar by bar and certify that it says and trades what Python does.
 
     The charts are the run's own bars, three that begin later, and with --bars FILE those bars too. Writes
-    pine-certificate.json and pine-certificate.html into the run's folder, and a section into report.html.
-    Exit code 0 when everything is identical, 3 when something differs, 5 when PyneCore is not installed.
+    pine-certificate.json and pine-certificate.html into the run's folder (pine-certificate-latest,
+    -libraries: one for each form), and a section into report.html. Exit code 0 when everything is identical,
+    3 when something differs, when fewer than 100 bars have a probability, or when --script FILE is another
+    script; 5 when PyneCore is not installed.
     """
     from rich.console import Console
     from rich.text import Text
 
+    from mlstrat.parity.script.at_hand import check_file
     from mlstrat.parity.script.certificate import write
+    from mlstrat.parity.script.charts import read_chart
     from mlstrat.parity.script.sentences import sentences
-    from mlstrat.parity.script.verifying import check_installed, read_chart, verify_script
+    from mlstrat.parity.script.verifying import check_installed, verify_script
     from mlstrat.pine.exported import export_run
+    from mlstrat.runfolder import read_manifest
 
+    name = checked_publisher(publisher)
+    read_manifest(run)
     check_installed()
     with _watching() as watcher:
         watcher.stage("exporting the script")
-        script = export_run(run, mode.value, libraries=libraries)
+        made = export_run(run, mode.value, libraries=libraries, publisher=name)
+        if script is not None:
+            check_file(script, made)
         others = [read_chart(run, bars)] if bars else []
-        verified = verify_script(run, script, starts=starts, others=others, watcher=watcher)
+        verified = verify_script(run, made, starts=starts, others=others, watcher=watcher)
     written = write(run, verified)
     console = Console(highlight=False)
     console.print(_table(verified))
     for sentence in sentences(verified):
         console.print(Text(sentence), soft_wrap=True)
     console.print(Text(f"Certificate: {', '.join(str(path) for path in written)}"), soft_wrap=True)
+    at_hand = f" {script} holds this text." if script is not None else ""
+    console.print(Text(f"{hash_told(made)}{at_hand}"), soft_wrap=True)
     if not verified.identical:
         raise typer.Exit(DIFFERENT)
 

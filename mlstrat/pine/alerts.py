@@ -38,7 +38,7 @@ class OrderAlerts(NamedTuple):
 
 SILENT = OrderAlerts("", "", "", "", "")
 
-_FUNCTIONS = r"""jsonText(string text) => str.replace_all(str.replace_all(text, "\\", "\\\\"), "\"", "\\\"")
+_FUNCTIONS = r"""jsonText(string words) => str.replace_all(str.replace_all(words, "\\", "\\\\"), "\"", "\\\"")
 jsonNumber(string key, float number) => ",\"" + key + "\":" + (na(number) ? "null" : str.tostring(number))
 exitAlert(string stem, string reason, float price) =>
     stem + reason + "\",\"action\":\"close\",\"reason\":\"" + reason + "\"" + jsonNumber("price", price) + "}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,16 +48,18 @@ from mlstrat.signals.confirmation import confirmation_of
 from mlstrat.walkforward import ATR_FEATURE
 
 HASH_CHARACTERS = 12
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """The program, its data apart, so that data may stand in libraries."""
+    """The program, its data apart, and the names of the libraries in which they stand, if they do."""
 
     layout: Layout
     windows: tuple[PackedWindow, ...]
     data: tuple[Program, ...]
     program: Program
+    libraries: tuple[str, ...]
 
 
 def assemble(
@@ -63,8 +67,8 @@ def assemble(
     timing: Timing,
     mood: DailyMood | None,
     *,
-    max_age: bool = False,
-    libraries: Sequence[str] = (),
+    live: bool = False,
+    libraries: str = "",
 ) -> Assembled:
     """Build the program of a run.
 
@@ -76,10 +80,11 @@ def assemble(
         When they speak.
     mood : DailyMood or None
         The sentiment by day; None where none was known.
-    max_age : bool
-        Whether the input `modelMaxDays` stops entries.
-    libraries : sequence of str
-        Names by which the windows' libraries are imported; empty = their data stand in the script.
+    live : bool
+        Whether it goes on beyond what was tested: the inputs `modelMaxDays`, and with sentiment `liveScore`,
+        `liveConfidence` and `liveSince`, have a say.
+    libraries : str
+        What the names of the windows' libraries begin with; empty = their data stand in the script.
 
     Raises
     ------
@@ -97,6 +102,7 @@ def assemble(
     twins = [_twin(find(name)) for name in about.features]
     layout, windows = pack(capsules)
     data = tuple(_data(k, window, bool(libraries)) for k, window in enumerate(windows))
+    names = tuple(f"{libraries}_{_digest(part)}" for part in data) if libraries else ()
     hashes = [capsule.window.model_sha256[:HASH_CHARACTERS] for capsule in capsules]
     program = (
         *(
@@ -113,7 +119,7 @@ def assemble(
         *judge.functions(config, instrument.tick),
         *([guards.novelty_of(len(layout.features))] if config.risk.novelty > 0 else ()),
         _title("Sentiment, as it was tested, by day"),
-        *statements(mood),
+        *statements(mood, live),
         _title("Features, at this close"),
         *twins,
         _twin(find(ATR_FEATURE)),
@@ -126,14 +132,14 @@ def assemble(
         *windows_of(timing, timeframe, hashes),
         *unpack.declared(layout),
         Declare("array<int>", predict.BINS, call("array.new<int>", len(layout.features), 0), keeps=True),
-        *loading(layout, timing, libraries),
+        *loading(layout, timing, names),
         _title("Forecast and decision"),
         *judge.declared(),
         Declare("float", "probUp", Na()),
         Declare("float", "score", Na()),
-        *_forecast(layout, config, timing, max_age),
+        *_forecast(layout, config, timing, live),
     )
-    return Assembled(layout, tuple(windows), data, program)
+    return Assembled(layout, tuple(windows), data, program, names)
 
 
 def _title(text: str) -> Section:
@@ -141,7 +147,13 @@ def _title(text: str) -> Section:
 
 
 def _name(feature: str) -> str:
-    return f"{feature}Of"
+    # A suffix that no other function of a script has.
+    return f"{feature}_value"
+
+
+def _digest(data: Program) -> str:
+    """Return a name for data that no other data have: a published library never changes."""
+    return hashlib.sha256(repr(data).encode()).hexdigest()[:HASH_CHARACTERS]
 
 
 def _twin(feature: Feature) -> Twin:
@@ -150,6 +162,11 @@ def _twin(feature: Feature) -> Twin:
         raise ConfigError(
             f"feature {feature.name} has no Pine form, because {why}: take it out of features.names and run "
             "again; mlstrat features list --pine shows those that have one."
+        )
+    if not _IDENTIFIER.fullmatch(feature.name):
+        raise ConfigError(
+            f"feature {feature.name} has no Pine form, because its name is no Pine name: register it under "
+            "one of letters, digits and underscores."
         )
     return Twin(_name(feature.name), feature.pine)
 
@@ -171,12 +188,14 @@ def _conditions(config: RunConfig) -> Iterator[Statement]:
             yield Verbatim(condition_text(condition, name), (name,))
 
 
-def _forecast(layout: Layout, config: RunConfig, timing: Timing, max_age: bool) -> Iterator[Statement]:
+def _forecast(layout: Layout, config: RunConfig, timing: Timing, live: bool) -> Iterator[Statement]:
     halted: list[Expr] = [Name("dataHalted")]
     if config.risk.novelty > 0:
         halted.append(guards.novel(config.risk.novelty))
-    allowed: Expr = both(*(Not(part) for part in halted), *_confirmed(config), *_fresh(max_age))
-    warm = either(Name("trusted"), compare(Name("bar_index"), ">=", timing.settled))
+    allowed: Expr = both(*(Not(part) for part in halted), *_confirmed(config), *_fresh(live))
+    warm: Expr = Name("trusted")
+    if timing.settled is not None:
+        warm = either(warm, compare(Name("bar_index"), ">=", timing.settled))
     known = both(compare(Name("window"), ">=", 0), Not(Name("unknown")))
     yield Declare("bool", "unknown", Truth(False))
     yield from counting(
@@ -184,6 +203,7 @@ def _forecast(layout: Layout, config: RunConfig, timing: Timing, max_age: bool) 
         len(layout.features),
         When(call("na", get(predict.X, Name("column"))), (Assign("unknown", Truth(True)),)),
     )
+    yield from (Declare("float", name, Na()) for name in predict.vote_names(layout).values())
     yield When(known, (*predict.forecast(layout), When(Not(warm), (Assign("probUp", Na()),))))
     yield When(
         Not(call("na", Name("probUp"))),
@@ -202,7 +222,7 @@ def _confirmed(config: RunConfig) -> Iterator[Expr]:
         yield choose(compare(Name("side"), ">", 0), long, short)
 
 
-def _fresh(max_age: bool) -> Iterator[Expr]:
-    if max_age:
+def _fresh(live: bool) -> Iterator[Expr]:
+    if live:
         age = Op("-", Name("time"), Name("trainedAt"))
         yield compare(age, "<=", Name("modelMaxDays") * 86_400_000)

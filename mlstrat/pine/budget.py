@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mlstrat.errors import ConfigError
@@ -85,13 +85,16 @@ class Budget:
         """Estimates of the libraries' compiled tokens."""
         return tuple(part.tokens for part in self.libraries.values())
 
-    def check(self, windows: int) -> None:
+    def check(self, windows: int, other: Callable[[], Budget] | None = None) -> None:
         """Refuse what is more than TradingView takes.
 
         Parameters
         ----------
         windows : int
             Models in the script.
+        other : callable, optional
+            Weighs the other form of the script, with libraries or without. It is asked only where this one is
+            over, and is advised only where it fits.
 
         Raises
         ------
@@ -99,12 +102,15 @@ class Budget:
             Something is over its limit; the message has the numbers and what to do.
         """
         found = list(self._over())
-        if found:
-            apart = windows > 1 and not self.libraries
-            how = "export with --libraries, a library for each window, or run" if apart else "run"
-            raise ConfigError(
-                f"TradingView would refuse this script: {'; '.join(found)}: {how} with {_SMALLER}."
-            )
+        if not found:
+            return
+        fits = other is not None and not any(other()._over())
+        form = "without --libraries" if self.libraries else "with --libraries, a library for each window"
+        how = f"export {form}, or run" if fits else "run"
+        models = "1 window" if windows == 1 else f"{windows:,} windows"
+        raise ConfigError(
+            f"TradingView would refuse this script of {models}: {'; '.join(found)}: {how} with {_SMALLER}."
+        )
 
     def _over(self) -> Iterator[str]:
         if self.tokens > TOKEN_BUDGET:

@@ -99,10 +99,20 @@ class Machine:
 
 
 class _Scope:
-    """Variables by name; a function sees the globals and changes only its own."""
+    """Variables by name. A block changes those around it; a function sees the globals and changes none."""
 
-    def __init__(self, values: dict[str, Any], machine: Machine, outer: _Scope | None = None) -> None:
-        self.values, self.machine, self.outer = values, machine, outer
+    def __init__(
+        self, values: dict[str, Any], machine: Machine, outer: _Scope | None = None, sealed: bool = False
+    ) -> None:
+        self.values, self.machine, self.outer, self.sealed = values, machine, outer, sealed
+
+    def assign(self, name: str, value: Any) -> None:
+        if name in self.values:
+            self.values[name] = value
+        elif self.outer is None or self.sealed:
+            raise ConfigError(f"the script assigns {name}, which is not declared there: declare it.")
+        else:
+            self.outer.assign(name, value)
 
     def read(self, name: str) -> Any:
         if name in self.values:
@@ -113,22 +123,30 @@ class _Scope:
 
 
 def _run(statement: Statement, scope: _Scope) -> None:
-    if isinstance(statement, Declare | Assign):
+    if isinstance(statement, Declare):
         scope.values[statement.name] = _value(statement.value, scope)
+    elif isinstance(statement, Assign):
+        scope.assign(statement.name, _value(statement.value, scope))
     elif isinstance(statement, Do):
         _value(statement.call, scope)
     elif isinstance(statement, When):
-        for inner in statement.body if _value(statement.test, scope) is True else statement.otherwise:
-            _run(inner, scope)
+        chosen = statement.body if _value(statement.test, scope) is True else statement.otherwise
+        _run_block(chosen, scope)
     elif isinstance(statement, While):
         while _value(statement.test, scope) is True:
-            for inner in statement.body:
-                _run(inner, scope)
+            _run_block(statement.body, scope)
     elif isinstance(statement, Verbatim):
         for name in statement.gives:
             scope.read(name)
     elif not isinstance(statement, Define | Twin | Remark | Section):
         raise AssertionError(f"{type(statement).__name__} has no meaning yet")
+
+
+def _run_block(body: Program, scope: _Scope) -> None:
+    """Run statements in a scope of their own: what they declare is not known after them."""
+    inner = _Scope({}, scope.machine, scope)
+    for statement in body:
+        _run(statement, inner)
 
 
 def _value(expr: Expr, scope: _Scope) -> Any:
@@ -180,7 +198,7 @@ def _called(e: Call, scope: _Scope) -> Any:
     defined = scope.machine.function(e.function)
     if defined is not None:
         names = [name for _, name in defined.parameters]
-        inner = _Scope(dict(zip(names, arguments, strict=True)), scope.machine, _global(scope))
+        inner = _Scope(dict(zip(names, arguments, strict=True)), scope.machine, _global(scope), True)
         for statement in defined.body:
             _run(statement, inner)
         return _value(defined.result, inner)

@@ -46,10 +46,13 @@ class DecisionSource:
         Whether it assigns `decidedNextOpen` too: the open at which the entry would fill where that may be
         too dear to pay, else na. Only a replay of past decisions can; the script then cancels unpayable
         entries itself, to the cent, and asks the emulator for no margin.
+    title : str
+        Comment above the text.
     """
 
     text: str
     knows_next_open: bool = False
+    title: str = "Decision of this bar"
 
 
 def execution_script(
@@ -97,7 +100,7 @@ def execution_script(
         *([ANNOTATION] if alerts else []),
         header(rules, name, decision.knows_next_open, currency),
         "",
-        "// Decision of this bar",
+        f"// {decision.title}",
         decision.text,
         "",
         "// Quantity of an entry, fixed at the deciding close",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mlstrat.capsule_manifest import About
 from mlstrat.config import RunConfig
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.pine.assemble import assemble
@@ -21,10 +22,9 @@ from mlstrat.pine.source import Mode, Source, of_file, of_folder
 from mlstrat.pine.text import quoted
 from mlstrat.signals.terms import rules_for
 
-if TYPE_CHECKING:
-    pass
-
 # After so many days without a new model a live script stops entering: twice the longest usual rhythm.
+NEVER = 10**9
+_DAY, _DAY_MS, _YEAR = 86_400, 86_400_000, 365.25
 _MAX_DAYS = {"week": 14, "month": 62, "quarter": 184, "year": 732}
 
 
@@ -47,7 +47,7 @@ class Exported:
     warmup : int
         Bars of the chart before it may trade, unless the chart begins at the run's own first bar.
     settled : int
-        Bars after which a window that had begun before the chart was warm speaks too.
+        Bars after which a window that had begun before the chart was warm speaks too; `NEVER` = it does not.
     windows : int
         Models in it.
     budget : Budget
@@ -56,6 +56,8 @@ class Exported:
         From prices to the decision, as nodes, for `mlstrat.pine.evaluate`.
     max_days : int or None
         Days after its training on which the model still enters, where nobody changes the input; None = any.
+    from_start : bool
+        Whether it knows the run's own first bar, from which on it needs no warm-up.
     """
 
     text: str
@@ -70,6 +72,7 @@ class Exported:
     budget: Budget = field(repr=False)
     program: Program = field(repr=False)
     max_days: int | None = None
+    from_start: bool = False
 
     @property
     def tokens(self) -> int:
@@ -109,7 +112,10 @@ def export_run(
     """
     found = of_file(source, mode) if source.is_file() else of_folder(source, mode)
     exported = script_of(found, mode, libraries=libraries, publisher=publisher)
-    exported.budget.check(exported.windows)
+    exported.budget.check(
+        exported.windows,
+        lambda: script_of(found, mode, libraries=not libraries, publisher=publisher).budget,
+    )
     return exported
 
 
@@ -119,23 +125,26 @@ def script_of(
     """Return the script of such windows, whatever it weighs; the rest is as for `export_run`."""
     config, facts = found.capsules[0].about.run_config(), found.capsules[0].about.facts()
     latest = mode == "latest"
-    names = _library_names(found) if libraries else ()
-    made = assemble(found.capsules, found.timing, found.mood, max_age=latest, libraries=names)
+    stem = _library_stem(found) if libraries else ""
+    made = assemble(found.capsules, found.timing, found.mood, live=latest, libraries=stem)
+    names, tested = made.libraries, found.mood
     defaults = Defaults(
         threshold=THRESHOLDS[0] if config.signals.threshold == "auto" else float(config.signals.threshold),
         sentiment_weight=config.signals.sentiment_weight,
         use_sentiment=config.signals.sentiment_weight > 0,
         max_position=config.kelly.max_position,
         multiplier=config.kelly.multiplier,
-        max_days=_max_days(config, Timeframe(found.capsules[0].about.timeframe)) if latest else None,
-        has_sentiment=found.has_sentiment or latest,
+        max_days=_max_days(config, found.capsules[0].about) if latest else None,
+        has_sentiment=tested is not None,
+        live_since=tested.end_day * _DAY_MS if latest and tested is not None else None,
+        auto=config.signals.threshold == "auto",
     )
     imports = [f"import {publisher}/{name}/1 as {name}" for name in names]
-    decision = "\n".join([*imports, "// Inputs", inputs(defaults), emit(made.program)])
+    decision = "\n".join([*imports, inputs(defaults), emit(made.program)])
     text = execution_script(
         rules_for(config, facts),
         f"mlstrat {found.name} {mode}",
-        DecisionSource(decision),
+        DecisionSource(decision, title="Libraries and inputs" if names else "Inputs"),
         comment=found.told,
         alerts=True,
         display=display(defaults),
@@ -150,11 +159,12 @@ def script_of(
         timeframe=about.timeframe,
         features=about.features,
         warmup=found.timing.warmup,
-        settled=found.timing.settled,
+        settled=NEVER if found.timing.settled is None else found.timing.settled,
         windows=len(found.capsules),
         budget=budget_of(text, texts, load_of(made.layout, made.windows, made.program)),
         program=made.program,
         max_days=defaults.max_days,
+        from_start=found.timing.data_slot >= 0,
     )
 
 
@@ -171,16 +181,19 @@ def _library(name: str, data: Program) -> str:
     return "\n".join(["//@version=6", f"library({quoted(name)})", emit(data)]) + "\n"
 
 
-def _library_names(found: Source) -> tuple[str, ...]:
+def _library_stem(found: Source) -> str:
     about = found.capsules[0].about
-    stem = "".join(
-        letter for letter in f"{about.symbol}_{about.timeframe}" if letter.isalnum() or letter == "_"
-    )
-    return tuple(f"mlstrat_{stem}_{capsule.window.model_sha256[:8]}" for capsule in found.capsules)
+    chart = f"{about.symbol}_{about.timeframe}"
+    return "mlstrat_" + "".join(letter for letter in chart if letter.isalnum() or letter == "_")
 
 
-def _max_days(config: RunConfig, timeframe: Timeframe) -> int:
+def _max_days(config: RunConfig, about: About) -> int:
+    """Return twice the longest time between two trainings, in days of the calendar."""
     retrain = config.splits.retrain
-    if isinstance(retrain, int):  # bars
-        return max(1, -(-2 * retrain * timeframe.seconds // 86_400))
-    return _MAX_DAYS[retrain]
+    if not isinstance(retrain, int):
+        return _MAX_DAYS[retrain]
+    facts, seconds = about.facts(), Timeframe(about.timeframe).seconds
+    sessions = facts.sessions_per_year or _YEAR
+    hours = facts.session_hours if facts.sessions_per_year and seconds < _DAY else 24.0
+    bars_a_day = sessions / _YEAR * max(hours * 3600.0 / seconds, 1.0 if seconds < _DAY else 0.0)
+    return max(1, math.ceil(2 * retrain / bars_a_day))

@@ -17,13 +17,13 @@ Symbol: TypeAlias = Literal["+", "-", "*", "/", "%", "<", "<=", ">", ">=", "==",
 class Expr:
     """A value. Arithmetic with nodes and numbers makes nodes; comparisons are functions, as `==` is not."""
 
-    def __add__(self, other: Term) -> Op:
-        """Return the sum."""
-        return Op("+", self, node(other))
+    def __add__(self, other: Term) -> Expr:
+        """Return the sum; with the whole number 0 it is the other term."""
+        return self if _is_zero(other) else Op("+", self, node(other))
 
-    def __radd__(self, other: Term) -> Op:
-        """Return the sum."""
-        return Op("+", node(other), self)
+    def __radd__(self, other: Term) -> Expr:
+        """Return the sum; with the whole number 0 it is the other term."""
+        return self if _is_zero(other) else Op("+", node(other), self)
 
     def __sub__(self, other: Term) -> Op:
         """Return the difference."""
@@ -223,6 +223,11 @@ class Section(Statement):
 
 
 Program: TypeAlias = tuple[Statement, ...]
+
+
+def _is_zero(term: Term) -> bool:
+    value = term.value if isinstance(term, Number) else term
+    return isinstance(value, int) and not isinstance(value, bool) and value == 0
 
 
 def node(term: Term) -> Expr:

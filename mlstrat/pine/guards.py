@@ -127,7 +127,7 @@ def novelty_of(n_features: int) -> Define:
                     (
                         Declare("float", "lowest", first),
                         Declare("float", "highest", last),
-                        Declare("float", "reach", MARGIN * (Name("highest") - Name("lowest"))),
+                        Declare("float", "reach", _reach()),
                         Assign("asked", Name("asked") + 1.0),
                         When(beyond, (Assign("novel", Name("novel") + 1.0),)),
                     ),
@@ -136,6 +136,11 @@ def novelty_of(n_features: int) -> Define:
         ),
         Name("novel") / call("math.max", Name("asked"), 1.0),
     )
+
+
+def _reach() -> Expr:
+    span = Name("highest") - Name("lowest")
+    return span if MARGIN == 1.0 else MARGIN * span
 
 
 def novel(limit: float) -> Expr:

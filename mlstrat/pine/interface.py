@@ -32,6 +32,10 @@ class Defaults:
         Days after its training on which a model still enters; None = no such input.
     has_sentiment : bool
         Whether the run has sentiment; without it there are no inputs for it, only its constants.
+    live_since : int or None
+        Milliseconds since 1970 from which a live value of sentiment may speak; None = no such inputs.
+    auto : bool
+        Whether each window has its own threshold.
     """
 
     threshold: float
@@ -41,6 +45,8 @@ class Defaults:
     multiplier: float
     max_days: int | None
     has_sentiment: bool
+    live_since: int | None = None
+    auto: bool = True
 
 
 def inputs(defaults: Defaults) -> str:
@@ -48,7 +54,7 @@ def inputs(defaults: Defaults) -> str:
 
     A value of the run outside the usual range of its input widens that range.
     """
-    tip = "0.5: each model's own." if defaults.threshold == THRESHOLDS[0] else "Least blended probability."
+    tip = "0.5: each model's own." if defaults.auto else "Least blended probability."
     lines = [
         _TRADING,
         _share("confidenceThreshold", defaults.threshold, "Confidence threshold", THRESHOLDS, tip),
@@ -68,10 +74,9 @@ _SECRET = (
     '"Secret", tooltip="Then create the alert again.", group="Alerts", display=display.none)'
 )
 
-_LIVE = """float liveScore = input.float(0, "Score now", -1, 1, 0.1, \
-"After the embedded days. Live: the certificate stands.", group=moodInputs)
-float liveConfidence = input.float(0, "Its confidence", 0, 1, 0.1, "Live too. 0: unknown.", \
-group=moodInputs)"""
+_LIVE = """float liveScore = input.float(0, "Live score", -1, 1, 0.1, "Never tested.", group=moodInputs)
+float liveConfidence = input.float(0, "Its confidence", 0, 1, 0.1, "0: unknown.", group=moodInputs)
+int liveSince = input.time({since}, "Known since", "Earlier bars keep what was known.", group=moodInputs)"""
 
 
 def _share(
@@ -89,20 +94,18 @@ def _days(days: int) -> str:
 
 def _sentiment(defaults: Defaults) -> list[str]:
     used, tip = _word(defaults.use_sentiment), "At confidence 1."
-    return [
+    lines = [
         _MOOD,
         f'bool useSentiment = input.bool({used}, "Use sentiment", group=moodInputs)',
         _share("sentimentWeight", defaults.sentiment_weight, "Weight", WEIGHTS, tip, "moodInputs"),
-        _LIVE,
     ]
+    return lines if defaults.live_since is None else [*lines, _LIVE.format(since=defaults.live_since)]
 
 
 def _no_sentiment(defaults: Defaults) -> list[str]:
     return [
         f"bool useSentiment = {_word(defaults.use_sentiment)}",
         f"float sentimentWeight = {decimal(defaults.sentiment_weight)}",
-        "float liveScore = 0.0",
-        "float liveConfidence = 0.0",
     ]
 
 
@@ -133,6 +136,9 @@ def display(defaults: Defaults) -> str:
     than the run's.
     """
     days = ("", "") if defaults.max_days is None else (" of {7}", ", modelMaxDays")
+    state = '"As tested"'
+    if defaults.live_since is not None:
+        state = f'(liveConfidence > 0 ? "Live sentiment" : {state})'
     plots = "\n".join(
         f"plot({value}, {quoted(title)}, display=display.data_window)"
         for value, title in (
@@ -142,7 +148,7 @@ def display(defaults: Defaults) -> str:
             ("strategy.position_size", POSITION),
         )
     )
-    return f"{_CHART}\n{_TABLE % days}\n{plots}"
+    return f"{_CHART}\n{_TABLE % (*days, state)}\n{plots}"
 
 
 _CHART = """bool entered = sized and not unpayable
@@ -166,5 +172,5 @@ if barstate.islast
     int model = window < 0 ? na : window
     float sure = math.max(probUp, 1 - probUp)
     words := str.format(words, sure, probUp, mood, decidedFraction, model, modelHash, days%s)
-    table.cell(metrics, 0, 0, asTested ? "As tested" : "Inputs changed: the certificate no longer applies")
+    table.cell(metrics, 0, 0, asTested ? %s : "Inputs changed: the certificate no longer applies")
     table.cell(metrics, 0, 1, str.replace_all(words, "NaN", "-"))"""

@@ -12,6 +12,7 @@ from mlstrat.pine.expr import (
     Declare,
     Define,
     Expr,
+    Kind,
     Na,
     Name,
     Number,
@@ -115,11 +116,10 @@ def decide(layout: Layout, config: RunConfig, allowed: Expr) -> Program:
                 Declare("float", "payoff", get(NUMBERS, at + PAYOFF)),
                 Declare("float", "stop", call("toTick", _CLOSE - side * stops.atr * Name("atrPx"))),
                 Declare("float", "target", call("toTick", _CLOSE + side * stops.target_atr * Name("atrPx"))),
-                Declare("float", "riskShare", _risk_share(config)),
                 Declare(
                     "float",
                     "fraction",
-                    call("kellyOf", get("odds", 0), get("odds", 1), Name("payoff"), Name("riskShare")),
+                    call("kellyOf", get("odds", 0), get("odds", 1), Name("payoff"), *_risk_share(config)),
                 ),
                 When(
                     both(*entered, allowed),
@@ -141,10 +141,11 @@ def _told_or(own: bool, overruled: Expr, given: Expr, told: Expr) -> Expr:
     return choose(overruled, given, told) if own else given
 
 
-def _risk_share(config: RunConfig) -> Expr:
+def _risk_share(config: RunConfig) -> tuple[Expr, ...]:
+    """Return the share of the position lost at the stop, where the run's fraction is what is risked."""
     if config.kelly.basis != "risk":
-        return Number(1.0)
-    return Name("side") * (_CLOSE - Name("stop")) / _CLOSE
+        return ()
+    return (Name("side") * (_CLOSE - Name("stop")) / _CLOSE,)
 
 
 def _to_tick(tick: float) -> Define:
@@ -156,25 +157,26 @@ def _to_tick(tick: float) -> Define:
 
 def _kelly_of(config: RunConfig) -> Define:
     """Return Kelly's fraction of the shrunken win probability, as a share of equity, capped and floored."""
-    p, payoff, share = Name("p"), Name("payoff"), Name("riskShare")
-    eta = call("math.log", Name("win") / (1.0 - Name("win"))) - STANDARD_ERRORS[config.kelly.shrink] * Name(
-        "se"
-    )
-    capped = call("math.min", Name("kellyMultiplier") * Name("kelly") / share, Name("maxPosition"))
-    enough = both(
-        exact(Name("kelly"), ">", 0.0),
-        exact(share, ">", 0.0),
-        exact(Name("capped"), ">=", config.kelly.min_fraction),
-    )
+    p, payoff, by_risk = Name("p"), Name("payoff"), config.kelly.basis == "risk"
+    eta: Expr = call("math.log", Name("win") / (1.0 - Name("win")))
+    if config.kelly.shrink != "off":
+        eta = eta - STANDARD_ERRORS[config.kelly.shrink] * Name("se")
+    wanted: Expr = Name("kellyMultiplier") * Name("kelly")
+    enough = [exact(Name("kelly"), ">", 0.0), exact(Name("capped"), ">=", config.kelly.min_fraction)]
+    if by_risk:
+        wanted = wanted / Name("riskShare")
+        enough.append(exact(Name("riskShare"), ">", 0.0))
+    capped = call("math.min", wanted, Name("maxPosition"))
+    shares: tuple[tuple[Kind, str], ...] = (("float", "riskShare"),) if by_risk else ()
     return Define(
         "kellyOf",
-        (("float", "win"), ("float", "se"), ("float", "payoff"), ("float", "riskShare")),
+        (("float", "win"), ("float", "se"), ("float", "payoff"), *shares),
         (
             Declare("float", "p", call("sigmoid", eta)),
             Declare("float", "kelly", call("math.max", p - (1.0 - p) / payoff, 0.0)),
             Declare("float", "capped", capped),
         ),
-        choose(enough, Name("capped"), 0.0),
+        choose(both(*enough), Name("capped"), 0.0),
     )
 
 

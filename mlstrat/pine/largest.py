@@ -93,7 +93,7 @@ def largest_source(asked: Asked, windows: int, kind: Kind, steps: int) -> Source
     timing = Timing(tuple(range(windows)), windows, 0, 1_000, 2_000, tuple(range(windows)))
     has_sentiment = asked.config.sentiment.source != "none"
     mood = DailyMood(0, "!" * asked.days, asked.days) if has_sentiment else None
-    return Source(capsules, timing, mood, has_sentiment, (), asked.config.name)
+    return Source(capsules, timing, mood, (), asked.config.name)
 
 
 def leaves_of(config: ModelsConfig, rows: int) -> tuple[int, int]:

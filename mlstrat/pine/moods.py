@@ -10,6 +10,8 @@ from mlstrat.pine.expr import (
     Assign,
     Declare,
     Name,
+    Number,
+    Program,
     Statement,
     Text,
     When,
@@ -33,17 +35,26 @@ class DailyMood:
     end_day: int
 
 
-def statements(mood: DailyMood | None) -> Iterator[Statement]:
-    """Return what assigns `moodScore` and `moodConfidence`."""
-    yield Declare("float", "moodScore", Name("liveScore"))
-    yield Declare("float", "moodConfidence", Name("liveConfidence"))
+def statements(mood: DailyMood | None, live: bool) -> Iterator[Statement]:
+    """Return what assigns `moodScore` and `moodConfidence`: 0 where nothing is known.
+
+    Parameters
+    ----------
+    mood : DailyMood or None
+        What was tested; None = there is no sentiment.
+    live : bool
+        Whether the inputs `liveScore` and `liveConfidence` speak for bars from the input `liveSince` on,
+        of those that were not tested.
+    """
+    yield Declare("float", "moodScore", Number(0.0))
+    yield Declare("float", "moodConfidence", Number(0.0))
     if mood is None:
         return
     day, days = Name("moodDay"), mood.end_day - mood.first_day
     inside = both(compare(Name("moodDay"), ">=", 0), compare(Name("moodDay"), "<", len(mood.codes)))
     code = call("str.pos", Name(unpack.DIGITS), call("str.substring", Name("moodCodes"), day, day + 1))
     known = Name("moodCode") - 1
-    yield Declare("string", "moodCodes", Text(mood.codes))
+    yield Declare("string", "moodCodes", Text(mood.codes), keeps=True)
     yield Declare(
         "int", "moodDay", call("int", call("math.floor", Name("time") / 86_400_000.0)) - mood.first_day
     )
@@ -60,5 +71,16 @@ def statements(mood: DailyMood | None) -> Iterator[Statement]:
                 "moodConfidence",
                 choose(Name("told"), (known % CONFIDENCE_STEPS + 1) / float(CONFIDENCE_STEPS), 0.0),
             ),
+        ),
+        _live() if live else (),
+    )
+
+
+def _live() -> Program:
+    since = compare(Name("time"), ">=", Name("liveSince"))
+    return (
+        When(
+            since,
+            (Assign("moodScore", Name("liveScore")), Assign("moodConfidence", Name("liveConfidence"))),
         ),
     )

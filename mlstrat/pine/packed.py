@@ -28,7 +28,7 @@ from mlstrat.signals.odds import Odds
 
 # Features up to so many leave most of a digit's values to the leaves; more take two digits.
 _ONE_DIGIT = 60
-# A map that is no number: never reached by a score.
+# Thresholds where no score pays: a score never reaches them.
 _NEVER = {1.0: 2.0, -1.0: -1.0}
 WEIGHTS = ("w_x", "w_h", "bias", "out")
 _FOREST, _BOOSTING, _LSTM = "forest", "boosting", "lstm"

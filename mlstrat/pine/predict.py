@@ -50,7 +50,7 @@ def forecast(layout: Layout) -> Program:
     """Return the statements of a bar whose features `x` are known: `probUp`."""
     votes = [*_tree_votes(layout), *_lstm_vote(layout)]
     names = vote_names(layout)
-    moved: Expr = Number(0.0)
+    moved: Expr = Number(0)
     for vote in range(layout.votes):
         if vote in names:
             slope, centre, spread = (
@@ -74,7 +74,7 @@ def forecast(layout: Layout) -> Program:
                 ),
             ),
         ),
-        *(Declare("float", name, vote) for _, name, vote in votes),
+        *(Assign(name, vote) for _, name, vote in votes),
         Assign("probUp", call("sigmoid", number(layout, "offset") + curve)),
     )
 

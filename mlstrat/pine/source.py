@@ -17,9 +17,10 @@ from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import ConfigError, RunFolderError
 from mlstrat.features.lookup import find
 from mlstrat.files import sha256_of
+from mlstrat.pine.assemble import HASH_CHARACTERS
 from mlstrat.pine.moods import DailyMood
 from mlstrat.pine.packing import digits
-from mlstrat.pine.timing import Timing, settling_bars
+from mlstrat.pine.timing import Timing
 from mlstrat.runfolder import FOLDS, MANIFEST, read_manifest
 from mlstrat.sentiment.align import daily_code
 from mlstrat.signals.confirmation import confirmation_of
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Mode = Literal["replay", "latest"]
-MODES: tuple[Mode, ...] = ("replay", "latest")
-HASH_CHARACTERS = 12
 _MODEL, _PREDICTIONS, _SENTIMENT, _METRICS = (
     "model.capsule",
     "predictions.parquet",
@@ -46,7 +45,6 @@ class Source:
     capsules: tuple[Capsule, ...]
     timing: Timing
     mood: DailyMood | None
-    has_sentiment: bool
     told: tuple[str, ...]
     name: str
 
@@ -57,9 +55,9 @@ def of_file(path: Path, mode: Mode) -> Source:
         raise ConfigError(f"{path} holds one model: export it with --mode latest, or give a run's folder.")
     capsule = load(path)
     about = capsule.about
-    told = _told(capsule, "latest", [])
-    timing = _timing((capsule,), None, -1)
-    return Source((capsule,), timing, None, False, tuple(told), about.symbol)
+    told = _told(capsule, "latest", [], _OF_A_FILE)
+    timing = _timing((capsule,), None, -1, None)
+    return Source((capsule,), timing, None, tuple(told), about.symbol)
 
 
 def of_folder(folder: Path, mode: Mode) -> Source:
@@ -82,22 +80,31 @@ def of_folder(folder: Path, mode: Mode) -> Source:
         )
     count = len(manifest["windows"])
     wanted = range(count) if mode == "replay" else range(count - 1, count)
-    capsules = tuple(load(folder / FOLDS / f"{k:03d}" / _MODEL) for k in wanted)
-    for k, capsule in zip(wanted, capsules, strict=True):
-        if capsule.window.model_sha256 != manifest["windows"][k]:
-            raise RunFolderError(f"window {k} of {folder} holds another model than the run's: run again.")
+    capsules = tuple(_stored(folder, k, manifest) for k in wanted)
     seconds = Timeframe(capsules[0].about.timeframe).seconds
     times, spoken = _predicted(folder / _PREDICTIONS)
     end = int(times[spoken][-1]) // seconds + 1 if mode == "replay" else None
     metrics = json.loads((folder / _METRICS).read_text())
     return Source(
         capsules,
-        _timing(capsules, end, int(times[0]) // seconds),
+        _timing(capsules, end, int(times[0]) // seconds, manifest["lstm_settles"]),
         _mood(folder / _SENTIMENT, int(times[-1]) // 86_400 + 1) if asked["source"] != "none" else None,
-        asked["source"] != "none",
-        tuple(_told(capsules[-1], mode, _measured(metrics))),
+        tuple(_told(capsules[-1], mode, _measured(metrics), _of_a_run(mode))),
         manifest["config"]["name"],
     )
+
+
+def _stored(folder: Path, k: int, manifest: Mapping[str, Any]) -> Capsule:
+    """Return a window's model, where it is the very file that the run wrote."""
+    path = folder / FOLDS / f"{k:03d}" / _MODEL
+    if "capsules" not in manifest or "lstm_settles" not in manifest:
+        raise RunFolderError(f"{folder} was made by an older version, which wrote less: run again.")
+    if not path.exists():
+        raise RunFolderError(f"{path} is not there: run again, so that it is written.")
+    capsule = load(path)
+    if sha256_of(path) != manifest["capsules"][k]:
+        raise RunFolderError(f"window {k} of {folder} holds another model than the run's: run again.")
+    return capsule
 
 
 def _predicted(path: Path) -> tuple[IntArray, Any]:
@@ -116,7 +123,7 @@ def _seconds(frame: pd.DataFrame) -> IntArray:
     return np.asarray(stamps.astype("datetime64[s]").astype(np.int64))
 
 
-def _mood(path: Path, end_day: int) -> DailyMood | None:
+def _mood(path: Path, end_day: int) -> DailyMood:
     import pandas as pd
 
     frame = pd.read_parquet(path)
@@ -124,7 +131,7 @@ def _mood(path: Path, end_day: int) -> DailyMood | None:
     codes = daily_code(frame["score"].to_numpy(), frame["confidence"].to_numpy())
     known = np.flatnonzero(codes > 0)
     if not len(known):
-        return None
+        return DailyMood(end_day, "", end_day)
     first, last = int(days[known[0]]), int(days[known[-1]])
     of_day = np.zeros(last - first + 1, np.int64)
     inside = (days >= first) & (days <= last)
@@ -132,7 +139,7 @@ def _mood(path: Path, end_day: int) -> DailyMood | None:
     return DailyMood(first, "".join(digits(int(code), 1) for code in of_day), end_day)
 
 
-def _timing(capsules: Sequence[Capsule], end: int | None, data_slot: int) -> Timing:
+def _timing(capsules: Sequence[Capsule], end: int | None, data_slot: int, settles: int | None) -> Timing:
     about = capsules[0].about
     seconds = Timeframe(about.timeframe).seconds
     asked = confirmation_of(about.run_config().signals)
@@ -144,7 +151,7 @@ def _timing(capsules: Sequence[Capsule], end: int | None, data_slot: int) -> Tim
         end_slot=end,
         data_slot=data_slot,
         warmup=warmup,
-        settled=warmup + settling_bars(capsules),
+        settled=None if settles is None else warmup + settles,
         trained_at=tuple(
             int(capsule.window.cut.astype("datetime64[ms]").astype(np.int64)) for capsule in capsules
         ),
@@ -177,21 +184,33 @@ def _minute(moment: np.datetime64) -> str:
     return str(np.datetime_as_string(moment, "m")).replace("T", " ")
 
 
-def _told(capsule: Capsule, mode: Mode, measured: Sequence[str]) -> list[str]:
+_OF_A_FILE = (
+    "Not verified: mlstrat pine verify takes a run's folder. A model file holds no tested sentiment.",
+)
+
+
+def _of_a_run(mode: Mode) -> tuple[str, ...]:
+    option = "" if mode == "replay" else " --mode latest"
+    return (
+        f"Verified only if mlstrat pine verify RUN_DIR{option} --script FILE says so of this file,",
+        "for the text with its inputs as they come, and for the run's prices.",
+    )
+
+
+def _told(capsule: Capsule, mode: Mode, measured: Sequence[str], verified: Sequence[str]) -> list[str]:
     """Return the lines of the header."""
     about, window = capsule.about, capsule.window
-    if mode == "replay":
-        what = "every window of a walk-forward, each for the bars after its training"
-    else:
-        what = "the newest model, for the bars after its training"
     chart = f"{about.symbol} {about.timeframe}"
+    if mode == "replay":
+        what, whose = "every window of a walk-forward, each for the bars after its training", ""
+    else:
+        what, whose = "the newest model, for the bars after its training", "The run's models before it: "
     return [
         f"mlstrat {__version__}: {chart}, {what}.",
         f"Newest model {window.model_sha256}, fitted on {_minute(window.train_from)} to "
         f"{_minute(window.cut)} UTC; bars {about.data_sha256[:HASH_CHARACTERS]}.",
-        *measured,
-        "Verified: see pine-certificate.html of the run, which mlstrat pine verify writes and which names",
-        "the hash of this text. It holds for it with its inputs as they come, and for the run's prices.",
+        *(f"{whose}{line}" if k == 0 else line for k, line in enumerate(measured)),
+        *verified,
         f"Limits: for a chart of {chart} with those prices only. Past results say nothing of the next ones.",
         "TradingView keeps the newest 9,000 orders of a strategy; of a longer test it drops the oldest ones.",
     ]

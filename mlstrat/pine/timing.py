@@ -6,9 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-import numpy as np
-
-from mlstrat.capsule import Capsule
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.pine import unpack
 from mlstrat.pine.expr import (
@@ -48,8 +45,9 @@ class Timing:
         The run's own first bar; -1 = not known.
     warmup : int
         Bars that the features need after the chart's first bar.
-    settled : int
-        Bars after which the LSTM's state is right too, where the chart begins within a window.
+    settled : int or None
+        Bars after which the LSTM's state is right too, where the chart begins within a window; None = not
+        known: such a window then stays silent.
     trained_at : tuple of int
         When each window was cut, in milliseconds since 1970.
     """
@@ -58,7 +56,7 @@ class Timing:
     end_slot: int | None
     data_slot: int
     warmup: int
-    settled: int
+    settled: int | None
     trained_at: tuple[int, ...]
 
 
@@ -121,33 +119,3 @@ def loading(layout: Layout, timing: Timing, libraries: Sequence[str]) -> Iterato
             Assign("loaded", window),
         ),
     )
-
-
-def settling_bars(capsules: Sequence[Capsule], *, most: int = 5_000, within: float = 1e-11) -> int:
-    """Return after how many bars the LSTMs have forgotten the state they began with, by trial.
-
-    Each runs over the same random bins from its stored state and from zero until both say the same.
-    """
-    longest = 0
-    for capsule in capsules:
-        longest = max(longest, _settling(capsule, most, within))
-    return longest
-
-
-def _settling(capsule: Capsule, most: int, within: float) -> int:
-    from mlstrat.models.lstm import lstm_step
-
-    models = capsule.ensemble.models
-    m, counts = models.lstm, np.isfinite(models.edges).sum(axis=1)
-    bins = np.random.default_rng(0).integers(0, counts + 1, (most, len(counts)))
-    states = capsule.state.copy(), np.zeros_like(capsule.state)
-    gates = np.empty(4 * len(m.w_out))
-    weights = m.inputs, m.half, m.w_x, m.w_h, m.bias, m.w_out, m.b_out
-    if not (m.w_out.any() or m.b_out):
-        return 0
-    for t in range(most):
-        for state in states:
-            lstm_step(bins[t], state, gates, *weights)
-        if np.abs(states[0] - states[1]).max() < within:
-            return t + 1
-    return most

@@ -29,7 +29,7 @@ from mlstrat.runfolder import (
     inputs_of,
     other_code,
     other_settings,
-    read_manifest,
+    own_manifest,
     set_aside,
     sources_of,
 )
@@ -186,7 +186,7 @@ def _state(folder: Path, inputs: Inputs, resume: bool) -> str:
                 f"{folder} holds files that are not a sweep's: choose an empty folder with --out."
             )
         return "new"
-    manifest = read_manifest(folder)
+    manifest = own_manifest(folder)
     if _unbound(folder, manifest) and not resume:
         return "new"
     changed, made_otherwise = other_settings(manifest["inputs"], inputs), other_code(folder, inputs)

@@ -127,7 +127,7 @@ def test_a_width_that_is_not_known_before_training_is_told(weigh, run_file):
 
 def test_a_script_that_is_over_is_refused_and_nothing_is_written(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(budget_module, "TOKEN_BUDGET", 10_000)
-    with pytest.raises(ConfigError, match="compiled tokens of 10,000: export with --libraries"):
+    with pytest.raises(ConfigError, match="compiled tokens of 10,000: run with fewer windows"):
         export_run(finished)
     with pytest.raises(ConfigError, match="compiled tokens of 10,000: run with fewer windows"):
         export_run(finished, libraries=True)

@@ -95,7 +95,7 @@ def test_a_bad_folder_is_one_sentence(mlstrat, tmp_path, run_dir):
     done = mlstrat("verify", tmp_path / "none")
     assert done.exit_code == 4
     assert "error: " in done.stderr
-    assert "is not a run's manifest" in done.stderr
+    assert "holds no finished run: give the folder" in done.stderr
     assert "Traceback" not in done.output
     (run_dir / "decisions.parquet").write_bytes(b"PAR1")
     done = mlstrat("verify", run_dir)

@@ -14,7 +14,7 @@ from mlstrat.data.bars import Bars
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.mending.repair import repair
 from mlstrat.data.timeframe import Timeframe
-from mlstrat.errors import ConfigError, DataError, MissingExtraError
+from mlstrat.errors import ConfigError, DataError, MissingExtraError, PineError
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import FLAT, OPEN, STOP, TARGET, TIME, Result, RiskRules
 from mlstrat.pine.replay import replay_script
@@ -288,3 +288,12 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r'run `pip install "mlstrat\[pine\]"`'):
         import mlstrat.engines.on_pynecore  # noqa: F401
+
+
+def test_a_script_that_does_not_compile_ends_in_a_sentence(tmp_path):
+    from mlstrat.engines.on_pynecore.runtime import run_strategy
+
+    case = make_case(0)
+    script = '//@version=6\nstrategy("x")\nif close > open\n    float y = 1.0\nplot(y)\n'
+    with pytest.raises(PineError, match=r"refuses the script \(.*declared only inside a block"):
+        run_strategy(script, case.bars, case.rules, tmp_path)

@@ -22,9 +22,11 @@ from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import OPEN
 from mlstrat.parity.script import certificate as script_certificate
 from mlstrat.parity.script import verifying as script_module
+from mlstrat.parity.script.at_hand import check_file
+from mlstrat.parity.script.charts import Chart, read_chart
 from mlstrat.parity.script.measure import due, held
 from mlstrat.parity.script.sentences import sentences
-from mlstrat.parity.script.verifying import Chart, Second, read_chart, verify_script
+from mlstrat.parity.script.verifying import Second, verify_script
 from mlstrat.parity.verify import read_past
 from mlstrat.pine.exported import export_run, with_feature_plots
 from mlstrat.pipeline import load_bars
@@ -128,7 +130,9 @@ def test_the_certificate_is_the_same_every_time_and_names_the_script(copy, verif
     assert [chart["chart"] for chart in said["charts"]] == [case.chart.name for case in verified.cases]
     trades = sum(chart["trades"]["total"] for chart in said["charts"])
     assert said["verdict"][0].startswith(f"The script makes {trades} of {trades} trades as Python does on ")
-    assert "the run's own at" in said["verdict"][2]
+    assert any("the run's own at" in sentence for sentence in said["verdict"])
+    assert said["bars_with_probability"] == verified.spoken
+    assert said["verdict"][1] == f"Compared at {verified.spoken:,} bars with a probability."
     page = first[1].decode()
     assert said["verdict"][0] in page
     assert "hour_sin" in page
@@ -185,7 +189,7 @@ def test_another_probability_is_found(finished, script):
     assert measured.prob_up == pytest.approx(1e-8)
     assert measured.comparison.same
     assert sentences(found)[0] == "Not identical: the script differs from Python on 1 of 1 chart."
-    assert sentences(found)[1] == "On the run's own bars: its probability differs by up to 1e-08."
+    assert sentences(found)[2] == "On the run's own bars: its probability differs by up to 1e-08."
 
 
 def test_another_size_is_found(finished, script, config):
@@ -197,7 +201,7 @@ def test_another_size_is_found(finished, script, config):
     assert measured.signals < measured.bars
     assert measured.comparison.identical < measured.comparison.total
     assert set(measured.comparison.causes) & {"size", "missing"}
-    assert "trades are identical, and what differs is" in sentences(found)[1]
+    assert "trades are identical, and what differs is" in sentences(found)[2]
 
 
 def test_another_feature_is_measured(finished, script, monkeypatch):
@@ -225,7 +229,7 @@ def test_silence_is_found(finished, script):
     measured = found.cases[0].measured
     assert not found.identical
     assert measured.mute > 10
-    assert f"it has none at {measured.mute} bars where Python has one" in sentences(found)[1]
+    assert f"it has none at {measured.mute} bars where Python has one" in sentences(found)[2]
 
 
 def test_a_word_too_early_is_found(finished, script):
@@ -263,6 +267,38 @@ def test_the_newest_window_alone(copy, config):
     assert (decided & ~stale & speaks).any()
     names = [path.name for path in script_certificate.write(copy, found)]
     assert names == ["pine-certificate-latest.json", "pine-certificate-latest.html"]
+    apart = replace(found, script=replace(script, libraries={"one": ""}))
+    names = [path.name for path in script_certificate.write(copy, apart)]
+    assert names == ["pine-certificate-latest-libraries.json", "pine-certificate-latest-libraries.html"]
+
+
+def test_bars_of_several_charts_count_once(verified):
+    said = {
+        moment
+        for case in verified.cases
+        for moment, prob_up in zip(case.chart.bars.time.tolist(), case.prob_up, strict=True)
+        if prob_up == prob_up
+    }
+    assert verified.spoken == len(said) < sum(case.measured.spoken for case in verified.cases)
+
+
+def of_words(verified, words):
+    """The verification as if the script had a probability at the first bars that it has one, and no more."""
+    own = verified.cases[0]
+    few = np.where(np.cumsum(np.isfinite(own.prob_up)) <= words, own.prob_up, np.nan)
+    return replace(verified, cases=(replace(own, prob_up=few),))
+
+
+def test_too_few_probabilities_certify_nothing(verified):
+    assert of_words(verified, 100).identical
+    for words, told in ((99, "at 99 bars"), (1, "at 1 bar"), (0, "at no bars")):
+        found = of_words(verified, words)
+        assert not found.identical
+        assert sentences(found)[0] == (
+            f"Nothing to compare: the script has a probability {told}, and 100 are needed: "
+            "test the run on more bars."
+        )
+        assert script_certificate.as_json(found)["identical"] is False
 
 
 def test_a_second_opinion_is_told_and_does_not_judge(verified):
@@ -336,13 +372,87 @@ def test_the_command_certifies(command, copy, tmp_path):
     assert "on 2 charts" in done.stdout
     assert str(copy / "pine-certificate.html") in done.stdout
     assert "running the script on the run's own bars ..." in done.stderr
+    said = json.loads((copy / "pine-certificate.json").read_text())
+    assert done.stdout.endswith(f"SHA-256 of the script: {said['script']['sha256'][:12]}.\n")
+
+
+def test_the_newest_window_of_a_run_that_ends_soon_after_it_is_not_certified(command, config, tmp_path):
+    """The last window is fitted two or three days before the bars end."""
+    data = config.data.model_copy(update={"end": "2021-12-15"})
+    run = backtest(config.model_copy(update={"data": data}), tmp_path / "run", engine="kernel").folder
+    done = command(run, "--mode", "latest", "--no-starts")
+    assert done.exit_code == 3, done.output
+    said = json.loads((run / "pine-certificate-latest.json").read_text())
+    assert 0 < said["bars_with_probability"] < 100
+    assert said["identical"] is False
+    assert said["charts"][0]["identical"] is True
+    assert said["verdict"][0].startswith("Nothing to compare: the script has a probability at ")
+    assert "give bars that begin with the run's own and end later with --bars FILE." in done.stdout
+    data = load_bars(config)
+    data.frame().to_parquet(tmp_path / "BTCUSDT_1h.parquet")
+    done = command(run, "--mode", "latest", "--no-starts", "--bars", tmp_path / "BTCUSDT_1h.parquet")
+    assert done.exit_code == 0, done.output
+    assert "bars with a probability." in done.stdout
+
+
+def test_the_script_at_hand_is_told_from_another(command, copy, tmp_path):
+    publisher = ("--libraries", "--publisher", "me-2")
+    made = export_run(copy, libraries=True, publisher="me-2")
+    path = tmp_path / "s.pine"
+    path.write_text("\ufeff" + made.text.rstrip("\n").replace("\n", "\r\n"), encoding="utf-8", newline="")
+    for name, text in made.libraries.items():
+        (tmp_path / f"{name}.pine").write_text(text)
+    done = command(copy, *publisher, "--no-starts", "--script", path)
+    assert done.exit_code == 0, done.output
+    digest = sha256(made.text.encode()).hexdigest()
+    assert done.stdout.endswith(f"SHA-256 of the script: {digest[:12]}. {path} holds this text.\n")
+    said = json.loads((copy / "pine-certificate-libraries.json").read_text())
+    assert said["script"]["sha256"] == digest
+    assert not (copy / "pine-certificate.json").exists()
+
+    (copy / "pine-certificate-libraries.json").unlink()
+    first = next(iter(made.libraries))
+    number = made.text.split("\n").index(f"import me-2/{first}/1 as {first}") + 1
+    done = command(copy, "--libraries", "--script", path)
+    assert done.exit_code == 3, done.output
+    told = f'line {number} has "import me-2/{first[:40]}'
+    assert told in done.stderr
+    assert f'where the export has "import publisher/{first[:30]}' in done.stderr
+    (tmp_path / f"{first}.pine").write_text(made.libraries[first] + "// more\n")
+    done = command(copy, *publisher, "--script", path)
+    assert done.exit_code == 3, done.output
+    assert f"{first}.pine is not the script of this run: line " in done.stderr
+    assert "is one too many: export it again" in done.stderr
+    for wrong, told in ((tmp_path / "none.pine", "No such file"), (copy / "decisions.parquet", "utf-8")):
+        done = command(copy, "--script", wrong)
+        assert done.exit_code == 3, done.output
+        assert told in done.stderr
+        assert "give the file that mlstrat pine export wrote" in done.stderr
+    assert not list(copy.glob("pine-certificate*.json"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda text: text.replace("//@version=6", "//@version=5", 1), '"//@version=5" where the export has'),
+        (lambda text: text[: text.rindex("\n", 0, -1)], "is missing"),
+        (lambda text: text.replace("input.float(", "input.int(", 1), 'where the export has "'),
+    ],
+)
+def test_the_first_line_that_differs_is_told_in_part(script, tmp_path, change, told):
+    path = tmp_path / "s.pine"
+    path.write_text(change(script.text))
+    with pytest.raises(DataError, match=r"line [\d,]+ ") as found:
+        check_file(path, script)
+    assert told in str(found.value)
+    assert len(str(found.value)) < 500 + len(str(path))
 
 
 def test_the_command_ends_with_code_3_where_something_differs(command, copy, monkeypatch):
     from mlstrat.pine import exported
 
-    def wrong(folder, mode, libraries):
-        return changed(export_run(folder, mode, libraries=libraries), "plot(probUp,", "plot(probUp * 1.1,")
+    def wrong(folder, mode, **form):
+        return changed(export_run(folder, mode, **form), "plot(probUp,", "plot(probUp * 1.1,")
 
     monkeypatch.setattr(exported, "export_run", wrong)
     done = command(copy, "--no-starts")

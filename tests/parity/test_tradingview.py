@@ -306,6 +306,47 @@ def test_a_coarser_chart_and_one_of_other_candles(against, case):
     assert "Heikin-Ashi" in found.settings[0]
 
 
+def times_price(result, factor):
+    trades = result.trades
+    prices = {name: getattr(trades, name) * factor for name in ("entry_price", "exit_price")}
+    return replace(result, trades=replace(trades, **prices))
+
+
+@pytest.mark.parametrize(
+    ("factor", "told"),
+    [
+        (0.06, "about 0.06 times"),
+        (2.5, "about 2.5 times"),
+        (1.4, "about 1.4 times"),
+        (0.7, "about 0.7 times"),
+    ],
+)
+def test_a_list_of_another_symbol(against, case, factor, told):
+    """Even where every entry is at the time of one of the run's."""
+    own = case[3]
+    part = times_price(without_trades(own, *range(5), *range(60, len(own.trades))), factor)
+    found = against(part)
+    assert found.causes == {"other chart": len(own.trades)}
+    assert found.total == 55
+    assert len(found.settings) == 1
+    assert told in found.settings[0]
+    assert "put the script on" in found.settings[0]
+
+
+@pytest.mark.parametrize("factor", [0.95, 1.05])
+def test_adjusted_prices_are_no_other_symbol(against, case, factor):
+    found = against(times_price(case[3], factor), Way(price_digits=6))
+    assert "other chart" not in found.causes
+
+
+def test_one_far_price_tells_no_other_symbol_by_itself(against, case):
+    own = case[3]
+    one = with_trade(
+        without_trades(own, *range(1, len(own.trades))), 0, entry_price=own.trades.entry_price[0] * 1.3
+    )
+    assert "price data" in against(one).causes
+
+
 def test_other_prices_and_another_tick(against, case):
     own = case[3]
     moved = with_trade(own, 7, entry_price=own.trades.entry_price[7] * 1.002)

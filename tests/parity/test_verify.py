@@ -264,7 +264,7 @@ def test_other_bars_are_refused_and_moved_ones_found(copy, config, tmp_path):
 
 
 def test_a_folder_without_a_finished_run_is_refused(copy, tmp_path):
-    with pytest.raises(RunFolderError, match="is not a run's manifest"):
+    with pytest.raises(RunFolderError, match="holds no finished run: give the folder"):
         verify(tmp_path)
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps({**manifest, "state": "running"}))

@@ -81,10 +81,26 @@ def test_strings_are_measured():
     ],
 )
 def test_what_is_over_a_limit_is_refused_with_its_number(changed, told):
-    with pytest.raises(ConfigError, match=f"{told}: export with --libraries"):
-        Budget(replace(LIGHT, **changed), {}, IDLE).check(windows=2)
+    over = Budget(replace(LIGHT, **changed), {}, IDLE)
+    with pytest.raises(ConfigError, match=f"this script of 2 windows: {told}: run with fewer windows"):
+        over.check(windows=2)
     at_limit = {name: value - 1 for name, value in changed.items()}
     Budget(replace(LIGHT, **at_limit), {}, IDLE).check(windows=2)
+
+
+def test_the_other_form_is_advised_only_where_it_fits():
+    light = Budget(LIGHT, {"w0": LIGHT}, IDLE)
+    over = Budget(replace(LIGHT, tokens=95_001), {}, IDLE)
+    apart = replace(over, libraries={"w0": LIGHT})
+    for form, other, advice in (
+        (over, light, "export with --libraries, a library for each window, or run with fewer windows"),
+        (apart, Budget(LIGHT, {}, IDLE), "export without --libraries, or run with fewer windows"),
+        (over, apart, "of 95,000: run with fewer windows"),
+        (over, replace(light, load=replace(IDLE, elements=100_001)), "of 95,000: run with fewer windows"),
+    ):
+        with pytest.raises(ConfigError, match=advice):
+            form.check(1, lambda other=other: other)
+    light.check(1, lambda: pytest.fail("a script that fits has no other form weighed"))
 
 
 def test_libraries_share_what_tradingview_allows_together():
@@ -198,9 +214,7 @@ def weighed(walked, windows, days, libraries=False):
     """Export the run's first windows as `export_run` does."""
     capsules, timing = walked.capsules[:windows], walked.timing
     timing = replace(timing, first_slots=timing.first_slots[:windows])
-    source = Source(
-        capsules, timing, DailyMood(0, "a" * days, days), True, ("header",), walked.run.config.name
-    )
+    source = Source(capsules, timing, DailyMood(0, "a" * days, days), ("header",), walked.run.config.name)
     return script_of(source, "replay", libraries=libraries).budget
 
 

@@ -150,8 +150,25 @@ def test_comparisons_forgive_as_pine_does_and_exact_ones_do_not():
     assert (seen["plain"], seen["sharp"], seen["unknown"], seen["picked"]) == (False, True, False, 2.0)
 
 
-def test_a_function_sees_globals_and_changes_only_its_own():
-    inner = (Assign("scale", Number(9.0)), Declare("float", "y", Name("z") * Name("scale")))
+def test_what_a_block_declares_is_not_known_after_it():
+    block = When(Truth(True), (Declare("float", "inner", Number(1.0)), Assign("outer", Name("inner"))))
+    program = (Declare("float", "outer", Number(0.0)), block)
+    assert Machine(program).step({})["outer"] == 1.0
+    with pytest.raises(ConfigError, match="reads inner, which is neither declared nor given"):
+        Machine((*program, Declare("float", "after", Name("inner")))).step({})
+    with pytest.raises(ConfigError, match="assigns inner, which is not declared there"):
+        Machine((*program, Assign("inner", Number(2.0)))).step({})
+
+
+def test_a_function_changes_no_global():
+    bad = Define("f", (), (Assign("scale", Number(9.0)),), Name("scale"))
+    program = (Declare("float", "scale", Number(2.0)), bad, Declare("float", "told", Call("f", ())))
+    with pytest.raises(ConfigError, match="assigns scale, which is not declared there"):
+        Machine(program).step({})
+
+
+def test_a_function_sees_globals_and_has_names_of_its_own():
+    inner = (Declare("float", "scale", Number(9.0)), Declare("float", "y", Name("z") * Name("scale")))
     program = (
         Declare("float", "scale", Number(2.0)),
         Define("f", (("float", "z"),), inner, Name("y")),

@@ -30,6 +30,7 @@ DEFAULTS = Defaults(
     multiplier=0.5,
     max_days=90,
     has_sentiment=True,
+    live_since=1_704_067_200_000,
 )
 RULES = RiskRules(cash=10_000.0, step=0.001)
 START = 1_704_067_200_000
@@ -276,16 +277,17 @@ LIVE = {"liveScore": 0.5, "liveConfidence": 1.0, "alertSecret": "mine"}
 
 @pytest.mark.parametrize(("name", "value"), [*CHANGES.items(), *LIVE.items()])
 def test_a_changed_input_turns_the_table_amber_unless_it_is_live(tmp_path, name, value):
-    heading, colour = {
-        True: ("Inputs changed: the certificate no longer applies", "#ffbf00"),
-        False: ("As tested", "#ffffff"),
-    }[name in CHANGES]
+    heading, colour = "As tested", "#ffffff"
+    if name in CHANGES:
+        heading, colour = "Inputs changed: the certificate no longer applies", "#ffbf00"
+    elif name == "liveConfidence":
+        heading = "Live sentiment"
     table = run(tmp_path, script_of(), given={name: value}).table
     assert (words_of(table)[0], colour_of(table)) == (heading, colour)
 
 
 def test_without_sentiment_and_without_a_limit_of_days(tmp_path):
-    bare = replace(DEFAULTS, has_sentiment=False, use_sentiment=False, max_days=None)
+    bare = replace(DEFAULTS, has_sentiment=False, use_sentiment=False, max_days=None, live_since=None)
     text = inputs(bare)
     assert re.findall(r"^\w+ (\w+) = input", text, re.MULTILINE) == [
         "confidenceThreshold",
@@ -293,7 +295,8 @@ def test_without_sentiment_and_without_a_limit_of_days(tmp_path):
         "kellyMultiplier",
         "alertSecret",
     ]
-    for name in ("useSentiment", "sentimentWeight", "liveScore", "liveConfidence"):
+    assert "liveScore" not in text
+    for name in ("useSentiment", "sentimentWeight"):
         assert re.search(rf"^\w+ {name} = [\w.]+$", text, re.MULTILINE)
     assert "modelMaxDays" not in text + display(bare)
     numbers = words_of(run(tmp_path, script_of(defaults=bare)).table)[1]
@@ -336,7 +339,8 @@ def test_a_run_outside_the_usual_range_widens_it(name, field, value, allowed):
 
 def test_the_threshold_of_each_window_is_told_only_where_there_is_one():
     assert "each model's own" in inputs(DEFAULTS)
-    assert "each model's own" not in inputs(replace(DEFAULTS, threshold=0.55))
+    assert "each model's own" not in inputs(replace(DEFAULTS, threshold=0.55, auto=False))
+    assert "each model's own" not in inputs(replace(DEFAULTS, auto=False))
 
 
 def test_the_secret_is_not_shown_on_the_chart():

@@ -9,6 +9,7 @@ import pytest
 from mlstrat.errors import ConfigError
 from mlstrat.features.matrix import build
 from mlstrat.pine.assemble import assemble
+from mlstrat.pine.emit import emit
 from mlstrat.pine.evaluate import Machine
 from mlstrat.pine.moods import DailyMood
 from mlstrat.pine.packing import digits
@@ -52,6 +53,8 @@ def inputs(config, **changed):
         "kellyMultiplier": config.kelly.multiplier,
         "liveScore": 0.0,
         "liveConfidence": 0.0,
+        "liveSince": 0,
+        "modelMaxDays": 10_000_000,
     }
     return given | changed
 
@@ -77,9 +80,9 @@ def evaluated(walked, rows, given, mood="tested", unknown=frozenset(), **assembl
         open_, high, low, close, volume, seconds = bars.matrix[t].tolist()
         bar = {"open": open_, "high": high, "low": low, "close": close, "volume": volume}
         bar |= {"time": int(seconds * 1000), "bar_index": int(t)}
-        bar |= {f"{name}Of": float(features[t, k]) for k, name in enumerate((*names, ATR_FEATURE))}
+        bar |= {f"{name}_value": float(features[t, k]) for k, name in enumerate((*names, ATR_FEATURE))}
         if int(t) in unknown:
-            bar[f"{names[2]}Of"] = math.nan
+            bar[f"{names[2]}_value"] = math.nan
         if confirmed is not None:
             bar |= {"confirmedLong": bool(confirmed[t, 0]), "confirmedShort": bool(confirmed[t, 1])}
         seen.append(machine.step(given | bar))
@@ -180,21 +183,29 @@ def test_sentiment_switched_off_leaves_the_probability_alone(walked):
     assert all(abs(bar["score"] - bar["probUp"]) < 1e-15 for bar in spoken)
 
 
-def test_live_sentiment_speaks_only_after_the_tested_days(walked):
+def test_live_sentiment_speaks_only_of_bars_that_were_not_tested_and_since_it_is_known(walked):
     made = walked()
-    bars, rows = made.run.panel.bars, around(made, 0, 72)
+    bars, rows = made.run.panel.bars, around(made, 0, 96)
     days = bars.time[rows].astype("datetime64[D]").astype(np.int64)
-    live = inputs(made.run.config, liveScore=0.4, liveConfidence=0.9)
     told = daily(bars, made.run.panel.mood)
-    shorter = DailyMood(told.first_day, told.codes[: days[0] + 1 - told.first_day], int(days[0]) + 2)
-    seen = evaluated(made, rows, live, mood=shorter)
-    after = days >= shorter.end_day
-    assert after.any()
-    assert not after.all()
-    assert {bar["moodScore"] for bar, late in zip(seen, after, strict=True) if late} == {0.4}
-    # On the day between, tested and not known, the live value has no say.
-    between = days == shorter.end_day - 1
-    assert {bar["moodConfidence"] for bar, there in zip(seen, between, strict=True) if there} == {0.0}
+    ended = DailyMood(told.first_day, told.codes[: days[0] + 1 - told.first_day], int(days[0]) + 2)
+    since = int(bars.matrix[rows[80], 5]) * 1000
+    live = inputs(made.run.config, liveScore=0.4, liveConfidence=0.9, liveSince=since)
+    seen = evaluated(made, rows, live, mood=ended, live=True)
+    said = [(bar["moodScore"], bar["moodConfidence"]) for bar in seen]
+    assert set(said[80:]) == {(0.4, 0.9)}
+    # The tested day without a value and the days after it, before the live value was known, are unknown.
+    silent = [one for one, day in zip(said[:80], days[:80], strict=True) if day > days[0]]
+    assert silent
+    assert set(silent) == {(0.0, 0.0)}
+    # A value said to be known since long ago has no say on bars that were tested.
+    early = inputs(made.run.config, liveScore=0.4, liveConfidence=0.9, liveSince=0)
+    tested = days < ended.end_day
+    again = evaluated(made, rows, early, mood=ended, live=True)
+    for now, then, old in zip(again, seen, tested, strict=True):
+        assert not old or now["moodScore"] == then["moodScore"]
+    # A replay has no live value at all.
+    assert "liveScore" not in emit(assemble(made.capsules, made.timing, ended).program)
 
 
 def test_an_old_model_stops_entries(walked):
@@ -202,9 +213,7 @@ def test_an_old_model_stops_entries(walked):
     rows = around(made)
     cut = int(made.run.panel.bars.matrix[rows[0] + 40, 5]) * 1000
     timing = replace(made.timing, trained_at=(cut - 86_400_000,) * len(made.capsules))
-    seen = evaluated(
-        replace(made, timing=timing), rows, inputs(made.run.config, modelMaxDays=1), max_age=True
-    )
+    seen = evaluated(replace(made, timing=timing), rows, inputs(made.run.config, modelMaxDays=1), live=True)
     young = np.arange(len(rows)) <= 40
     wanted = np.where(young, made.run.decisions.side[rows], 0)
     assert [bar["decidedSide"] for bar in seen] == wanted.tolist()

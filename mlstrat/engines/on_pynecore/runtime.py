@@ -16,6 +16,7 @@ import numpy as np
 from mlstrat.arrays import FloatArray
 from mlstrat.data.bars import Bars
 from mlstrat.data.timeframe import Timeframe
+from mlstrat.errors import PineError
 from mlstrat.execution.types import RiskRules
 
 if TYPE_CHECKING:
@@ -94,10 +95,18 @@ def run_strategy(
 
 def _compile(script: str, path: Path) -> None:
     from pine2pyne import transpile
+    from pine2pyne.errors import Pine2PyneError, SemanticWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a warning of the compiler means text that it did not understand
-        path.write_text(transpile(script), encoding="utf-8")
+        try:
+            path.write_text(transpile(script), encoding="utf-8")
+        except (Pine2PyneError, SemanticWarning) as error:
+            first = str(error).strip().splitlines()[0]
+            raise PineError(
+                f"the compiler of Pine refuses the script ({first}): do not use it, and report the settings "
+                "of the run."
+            ) from error
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,10 +15,12 @@ from mlstrat.engines import engine_of
 from mlstrat.errors import MissingExtraError
 from mlstrat.files import write_bytes, write_json
 from mlstrat.parity.causes import SAME
+from mlstrat.parity.script.at_hand import sha256_of_text
 from mlstrat.parity.script.measure import TOLERANCE
 from mlstrat.parity.script.sentences import sentences
 from mlstrat.parity.script.verifying import ENGINE, LATEST, Case, ScriptVerified, Second
 from mlstrat.parity.verify import DECISIONS, TRADES
+from mlstrat.pine.exported import Exported
 from mlstrat.pine.text import TOKEN_BUDGET
 from mlstrat.provenance import code_sha256
 from mlstrat.reports import tradingview, wording
@@ -34,9 +35,10 @@ _TEMPLATE = "script_certificate.html.j2"
 def write(folder: Path, verified: ScriptVerified) -> list[Path]:
     """Write the certificate into a run's folder, each file whole or not at all, and return what was written.
 
-    The same run, code and charts give the same bytes. One of a script with the newest window alone is
-    `pine-certificate-latest.json`, and has no section in the run's report. The pages are left out where
-    jinja2 is not installed.
+    The same run, code and charts give the same bytes. Each form of the script has a certificate of its own:
+    `pine-certificate-latest.json` is that of the newest window alone, `pine-certificate-libraries.json` that
+    of one with libraries. The run's report has a section on all windows in one script, and on nothing else.
+    The pages are left out where jinja2 is not installed.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def write(folder: Path, verified: ScriptVerified) -> list[Path]:
         The folder cannot be written to.
     """
     content = as_json(verified)
-    suffix = f"-{LATEST}" if verified.script.mode == LATEST else ""
+    suffix = _suffix(verified.script)
     plain, page = (Path(name) for name in (tradingview.CERTIFICATE, tradingview.CERTIFICATE_PAGE))
     written = [folder / f"{plain.stem}{suffix}.json"]
     write_json(written[0], content)
@@ -56,6 +58,11 @@ def write(folder: Path, verified: ScriptVerified) -> list[Path]:
     return written
 
 
+def _suffix(script: Exported) -> str:
+    """Return what a form of the script adds to its certificate's name."""
+    return f"{'-latest' if script.mode == LATEST else ''}{'-libraries' if script.libraries else ''}"
+
+
 def as_json(verified: ScriptVerified) -> dict[str, Any]:
     """Return the content of pine-certificate.json."""
     past, script = verified.run.past, verified.script
@@ -64,6 +71,7 @@ def as_json(verified: ScriptVerified) -> dict[str, Any]:
         "schema": tradingview.SCHEMA,
         "identical": verified.identical,
         "verdict": sentences(verified),
+        "bars_with_probability": verified.spoken,
         "mlstrat": __version__,
         "code_sha256": code_sha256(),
         "versions": engine_of(ENGINE).versions(),
@@ -83,7 +91,7 @@ def as_json(verified: ScriptVerified) -> dict[str, Any]:
             f"{TRADES} sha256": past.manifest["outputs"][TRADES],
         },
         "script": {
-            "sha256": _sha256(script.text),
+            "sha256": sha256_of_text(script.text),
             "mode": script.mode,
             "characters": len(script.text),
             "string_characters": script.string_characters,
@@ -92,7 +100,7 @@ def as_json(verified: ScriptVerified) -> dict[str, Any]:
             "windows": script.windows,
             "features": len(script.features),
             "warmup": script.warmup,
-            "libraries": {name: _sha256(text) for name, text in script.libraries.items()},
+            "libraries": {name: sha256_of_text(text) for name, text in script.libraries.items()},
         },
         "rules": asdict(past.rules),
         "same_within": TOLERANCE,
@@ -107,10 +115,6 @@ def _second(second: Second | None) -> dict[str, Any] | None:
         return None
     size = None if second.prob_up is None else _finite(second.prob_up)
     return {"pinets": second.version, "largest_difference": {"prob_up": size}, "problem": second.problem}
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _case(case: Case) -> dict[str, Any]:

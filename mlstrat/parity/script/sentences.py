@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from mlstrat.parity.script.measure import TOLERANCE, Measured
-from mlstrat.parity.script.verifying import Case, ScriptVerified, Second
+from mlstrat.parity.script.verifying import LATEST, LEAST_SPOKEN, Case, ScriptVerified, Second
 from mlstrat.pine.text import TOKEN_BUDGET
 from mlstrat.reports.tradingview import tiny
 from mlstrat.reports.wording import plural
@@ -14,7 +14,10 @@ from mlstrat.reports.wording import plural
 
 def sentences(verified: ScriptVerified) -> list[str]:
     """Return what the certificate says, the verdict first."""
-    said = [_verdict(verified), *(_unlike(case) for case in verified.cases if not case.measured.identical)]
+    said = [_verdict(verified)]
+    if verified.enough or verified.differs:
+        said.append(f"Compared at {plural(verified.spoken, 'bar')} with a probability.")
+    said += [_unlike(case) for case in verified.cases if not case.measured.identical]
     said += [
         f"On {case.chart.name} it never has a probability."
         for case in verified.cases
@@ -35,6 +38,8 @@ def _verdict(verified: ScriptVerified) -> str:
     if unlike:
         charts = plural(len(found), "chart")
         return f"Not identical: the script differs from Python on {unlike} of {charts}."
+    if not verified.enough:
+        return _too_little(verified)
     trades = sum(measured.comparison.total for measured in found)
     made = f"makes {trades:,} of {trades:,} trades as Python does" if trades else "makes no trade, as Python"
     charts = f"{len(found)} charts" if len(found) > 1 else verified.cases[0].chart.name
@@ -42,6 +47,16 @@ def _verdict(verified: ScriptVerified) -> str:
     return (
         f"The script {made} on {charts}, has the same signal at {bars:,} of {bars:,} bars, and its "
         f"probability differs by {tiny(worst)} at most."
+    )
+
+
+def _too_little(verified: ScriptVerified) -> str:
+    found = f"Nothing to compare: the script has a probability at {plural(verified.spoken, 'bar')}"
+    if verified.script.mode != LATEST:
+        return f"{found}, and {LEAST_SPOKEN} are needed: test the run on more bars."
+    return (
+        f"{found} after its model's training, and {LEAST_SPOKEN} are needed: give bars that "
+        "begin with the run's own and end later with --bars FILE."
     )
 
 

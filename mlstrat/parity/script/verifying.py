@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mlstrat.arrays import FloatArray
-from mlstrat.data.bars import Bars
-from mlstrat.data.sources import take
 from mlstrat.engines import engine_of
 from mlstrat.parity.frozen import Frozen, FrozenRun, read_run
+from mlstrat.parity.script.charts import OWN, Chart, later_charts
 from mlstrat.parity.script.measure import Measured, Plotted, blanked, from_run, largest, measure
 from mlstrat.parity.script.second_opinion import find_pinets, second_opinion
 from mlstrat.pine.exported import Exported, with_feature_plots
 from mlstrat.pine.interface import FRACTION, POSITION, PROB_UP, SENTIMENT
 from mlstrat.pipeline import Watcher
-from mlstrat.runfolder import read_manifest
 
 ENGINE = "pine"
-OWN = "the run's own bars"
 LATEST = "latest"
+# A comparison at fewer bars with a probability certifies nothing.
+LEAST_SPOKEN = 100
+_PUBLISHER = re.compile(r"^import [\w-]+/", re.MULTILINE)
 _NEVER = np.datetime64("2200-01-01", "ns")
 
 
@@ -33,25 +34,6 @@ class Watching(Watcher):
 
     def bars(self, done: int, total: int) -> None:
         """Report the bars of a chart done so far."""
-
-
-@dataclass(frozen=True, eq=False)
-class Chart:
-    """Bars that a script runs on.
-
-    Parameters
-    ----------
-    name : str
-        What they are, as the object of a sentence.
-    bars : Bars
-        The bars.
-    first : int or None
-        The bar of the run with which they begin; None where they are other bars.
-    """
-
-    name: str
-    bars: Bars
-    first: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +87,25 @@ class ScriptVerified:
     second: Second | None = None
 
     @property
+    def spoken(self) -> int:
+        """Bars with a probability; one that several charts show counts once."""
+        times = [case.chart.bars.time[np.isfinite(case.prob_up)] for case in self.cases]
+        return len(np.unique(np.concatenate(times)))
+
+    @property
+    def enough(self) -> bool:
+        """Whether there was enough to compare."""
+        return self.spoken >= LEAST_SPOKEN
+
+    @property
+    def differs(self) -> bool:
+        """Whether it says or trades something else than Python, on any chart."""
+        return not all(case.measured.identical for case in self.cases)
+
+    @property
     def identical(self) -> bool:
-        """Whether it says and trades what Python does, on every chart."""
-        return all(case.measured.identical for case in self.cases)
+        """Whether it says and trades what Python does, on every chart and at enough bars."""
+        return self.enough and not self.differs
 
 
 def verify_script(
@@ -151,10 +149,15 @@ def verify_script(
     check_installed()
     watcher.stage("reading the run and its windows")
     run = _spoken(read_run(folder), script)
-    charts = [Chart(OWN, run.past.bars, 0), *(later_charts(run, script.settled) if starts else ()), *others]
-    bench = _Bench(run, script, with_feature_plots(script), watcher, clock)
+    charts = [Chart(OWN, run.past.bars, 0), *(later_charts(run, script) if starts else ()), *others]
+    bench = _Bench(run, script, _importable(with_feature_plots(script)), watcher, clock)
     cases = tuple(map(bench.case, charts))
     return ScriptVerified(run, script, cases, bench.second(cases[0]))
+
+
+def _importable(text: str) -> str:
+    """Return a script whose libraries' publisher has a name that a Python package can have."""
+    return _PUBLISHER.sub("import publisher/", text)
 
 
 def _spoken(run: FrozenRun, script: Exported) -> FrozenRun:
@@ -184,41 +187,6 @@ def check_installed() -> None:
         PyneCore or its compiler is not installed.
     """
     engine_of(ENGINE).require()
-
-
-def read_chart(folder: Path, source: str) -> Chart:
-    """Read a file of bars as a chart for a run's script.
-
-    What the bars do not say of themselves, the run does: symbol, length and time zone.
-
-    Raises
-    ------
-    RunFolderError
-        The folder holds no run.
-    DataError
-        The file cannot be used.
-    """
-    manifest = read_manifest(folder)
-    data, about = manifest["config"]["data"], manifest["instrument"]
-    read = take(source, data["symbol"], data["timeframe"], data["tz"], unnamed=about["symbol"]).bars()
-    return Chart(f"the bars of {Path(source).name}", read)
-
-
-def later_charts(run: FrozenRun, settled: int) -> Iterator[Chart]:
-    """Yield charts that begin a fifth and two fifths through the predicted bars, and amid a window.
-
-    Where less than twice the bars that a script needs to settle were left, they begin earlier.
-    """
-    bars, windows = run.past.bars, [stored.fitted.window for stored in run.windows]
-    first = int(np.searchsorted(bars.close_time, windows[0].valid_from))
-    amid = windows[len(windows) // 2]
-    end = min(amid.valid_to, bars.close_time[-1])
-    middle = int(np.searchsorted(bars.close_time, amid.valid_from + (end - amid.valid_from) // 2))
-    fifth, latest = (len(bars) - first) // 5, len(bars) - 2 * settled
-    for start in sorted({min(place, latest) for place in (first + fifth, first + 2 * fifth, middle)}):
-        if start > 0:
-            stamp = str(np.datetime_as_string(bars.time[start], "m")).replace("T", " ")
-            yield Chart(f"the run's bars from {stamp} on", bars[start:], start)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,8 @@ def of_ours_alone(case: Case, k: int) -> tuple[Explained, bool]:
     """Explain a trade that the list lacks; and whether it lies inside the span of the list."""
     trades, listed, found = case.ours.trades, case.listed, case.world.found
     entry, signal = case.bars.time[trades.entry_bar[k]], case.bars.time[trades.signal_bar[k]]
+    if case.unlike_chart:
+        return case.unlike_chart[0], bool(listed.entry_time[0] <= entry <= listed.last_time)
     if entry < listed.entry_time[0]:
         begun = next((name for name in ("order limit", "newest window", "chart start") if name in found), "")
         if begun:
@@ -30,7 +32,6 @@ def of_ours_alone(case: Case, k: int) -> tuple[Explained, bool]:
 
 
 def _ours_alone(case: Case, k: int, signal: np.datetime64) -> Iterator[Explained]:
-    yield from case.unlike_chart
     trades, listed = case.ours.trades, case.listed
     made = (int(trades.entry_bar[k]), int(trades.side[k])) in case.world_entry
     if case.world.found and not made:
@@ -60,6 +61,8 @@ def _ours_alone(case: Case, k: int, signal: np.datetime64) -> Iterator[Explained
 def of_theirs_alone(case: Case, j: int) -> tuple[Explained, bool]:
     """Explain a trade that the run lacks; and whether it lies inside the span of the run."""
     entry, bars = case.listed.entry_time[j], case.bars
+    if case.unlike_chart:
+        return case.unlike_chart[0], bool(bars.time[0] <= entry <= bars.time[-1])
     if entry > bars.time[-1]:
         return (
             "after the run",
@@ -74,7 +77,6 @@ def of_theirs_alone(case: Case, j: int) -> tuple[Explained, bool]:
 
 
 def _theirs_alone(case: Case, j: int) -> Iterator[Explained]:
-    yield from case.unlike_chart
     listed, bars, bar = case.listed, case.bars, int(case.bar_of[j])
     if "margin" in listed.exit_signal[j].casefold():
         yield "margin", "a part of a trade that TradingView ended by a margin call"

@@ -14,7 +14,8 @@ from mlstrat.execution.types import OPEN, SIDE_NAMES, STOP, TARGET, TIME, Decisi
 from mlstrat.parity.tradingview.reading import ListedTrades
 from mlstrat.parity.tradingview.world import World, sizes_alike
 
-EQUAL, UNEXPLAINED, TIME_ZONE = "equal", "not explained", "time zone"
+EQUAL, UNEXPLAINED = "equal", "not explained"
+TIME_ZONE, OTHER_CHART = "time zone", "other chart"
 SIDE, ENTRY_TIME, ENTRY_PRICE, SIZE, EXIT_TIME, EXIT_PRICE, PROFIT = (
     "side",
     "entry time",

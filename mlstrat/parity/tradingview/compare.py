@@ -16,13 +16,15 @@ from mlstrat.parity.pairing import Pairs, pair
 from mlstrat.parity.tradingview.alone import of_ours_alone, of_theirs_alone
 from mlstrat.parity.tradingview.causes import (
     EQUAL,
+    OTHER_CHART,
     TIME_ZONE,
     Case,
     Explained,
     of_pair,
 )
+from mlstrat.parity.tradingview.other_symbol import other_prices
 from mlstrat.parity.tradingview.reading import ListedTrades, read_trades
-from mlstrat.parity.tradingview.world import infer
+from mlstrat.parity.tradingview.world import World, infer
 from mlstrat.parity.tradingview.zone import FEW, entries_matched, find_zone, other_timeframe
 from mlstrat.parity.verify import TRADES, Past, read_past
 from mlstrat.parity.written_trades import compare_written
@@ -116,20 +118,28 @@ def compare(
         Open time of the first bar of the run's newest window: a script may hold that window only.
     """
     ours = simulate(bars, decisions, rules)
-    overall: Explained | None = None
-    times, sides = ours.time[ours.trades.entry_bar], ours.trades.side
-    zone = find_zone(times, sides, listed, tz)
-    if zone is not None:
-        listed, overall = zone.listed, (TIME_ZONE, zone.sentence)
-    matched = entries_matched(times, sides, listed.entry_time, listed.side)
-    if zone is None and matched < FEW * _possible(times, listed):
-        overall = _of_the_chart(listed, bars, matched)
-    world = infer(bars, decisions, rules, listed, newest)
+    listed, overall = _placed(ours, bars, listed, tz)
+    elsewhere = overall is not None and overall[0] != TIME_ZONE
+    world = World(ours, decisions, rules) if elsewhere else infer(bars, decisions, rules, listed, newest)
     case = Case(bars, decisions, ours, listed, world, overall)
     said = [*([overall[1]] if overall else []), *world.found.values()]
     return Compared(
         ours, listed, tuple(_lines(case)), tuple(f"{clause[0].upper()}{clause[1:]}." for clause in said)
     )
+
+
+def _placed(ours: Result, bars: Bars, listed: ListedTrades, tz: str) -> tuple[ListedTrades, Explained | None]:
+    """Return the list with its times put right, and what bears on all of its trades."""
+    symbol = other_prices(listed, bars)
+    if symbol:
+        return listed, (OTHER_CHART, symbol)
+    times, sides = ours.time[ours.trades.entry_bar], ours.trades.side
+    zone = find_zone(times, sides, listed, tz)
+    if zone is not None:
+        return zone.listed, (TIME_ZONE, zone.sentence)
+    matched = entries_matched(times, sides, listed.entry_time, listed.side)
+    few = matched < FEW * _possible(times, listed)
+    return listed, _of_the_chart(listed, bars, matched) if few else None
 
 
 def _possible(times: np.ndarray, listed: ListedTrades) -> int:
@@ -145,7 +155,7 @@ def _of_the_chart(listed: ListedTrades, bars: Bars, matched: int) -> Explained |
         return "timeframe", f"the chart has another bar length: {other}"
     if matched == 0:
         return (
-            "other chart",
+            OTHER_CHART,
             "no entry of the list is one of the run's, in no time zone: use the standard candles (not "
             f"Heikin-Ashi or Renko) of {bars.symbol} at {bars.timeframe}, and the script of this run",
         )

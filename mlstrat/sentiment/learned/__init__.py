@@ -1,0 +1,1 @@
+"""The scorer `learned`: words, characters and a lexicon under a linear model of three classes."""
