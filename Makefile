@@ -26,8 +26,8 @@ check: $(STAMP) ## style, types and import contracts (twin: ruff check . && ruff
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --config setup.cfg --no-cache > .import-linter.log || { cat .import-linter.log; exit 1; }
 
-test: check ## check, then the tests (twin: python -m pytest)
-	$(BIN)/python -m pytest
+test: check ## check, then the tests in two processes (twin: python -m pytest -n 2 --dist loadfile)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(STAMP) ## measured ratios, one JSON line each (twin: python benchmarks/<name>.py)
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

@@ -470,3 +470,14 @@ def test_the_command_ends_with_the_codes_of_errors(command, copy, tmp_path, monk
     assert done.exit_code == 5
     assert "Traceback" not in done.output
     assert Path(copy / "pine-certificate.json").exists() is False
+
+
+def test_prices_off_the_tick_are_told_with_what_to_do(finished, script):
+    found = alone(finished, script)
+    (case,) = found.cases
+    moved = {name: getattr(case.chart.bars, name) + 0.004 for name in ("open", "high", "low", "close")}
+    shifted = replace(case.chart.bars, **moved)
+    off = replace(found, cases=(replace(case, chart=replace(case.chart, bars=shifted)),))
+    told = "Prices of the run's own bars are no multiples of the tick 0.01, to which a chart rounds"
+    assert any(sentence.startswith(told) for sentence in sentences(off))
+    assert not any("multiples of the tick" in sentence for sentence in sentences(found))

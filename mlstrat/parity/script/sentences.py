@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
+from mlstrat.data.bars import PRICES
 from mlstrat.parity.script.measure import TOLERANCE, Measured
 from mlstrat.parity.script.verifying import LATEST, LEAST_SPOKEN, Case, ScriptVerified, Second
 from mlstrat.pine.text import TOKEN_BUDGET
 from mlstrat.reports.tradingview import tiny
 from mlstrat.reports.wording import plural
+
+OFF_GRID = 1e-6  # of a tick: more than rounding leaves
 
 
 def sentences(verified: ScriptVerified) -> list[str]:
@@ -23,13 +28,26 @@ def sentences(verified: ScriptVerified) -> list[str]:
         for case in verified.cases
         if not case.measured.spoken
     ]
-    said += _of_features(verified)
+    said += [*_of_grid(verified), *_of_features(verified)]
     later = [case for case in verified.cases if case.measured.from_run is not None]
     if later:
         said.append(_of_later(later))
     if verified.second is not None:
         said.append(_of_second(verified.second))
     return [*said, _of_size(verified)]
+
+
+def _of_grid(verified: ScriptVerified) -> list[str]:
+    """Say where prices lie off the tick, to which a chart rounds every fill: a script cannot trade there."""
+    tick = verified.run.past.rules.tick
+    for case in verified.cases:
+        counts = np.concatenate([getattr(case.chart.bars, name) for name in PRICES]) / tick
+        if np.abs(counts - np.round(counts)).max() > OFF_GRID:
+            return [
+                f"Prices of {case.chart.name} are no multiples of the tick {tick:g}, to which a chart rounds "
+                "every fill: round the bars' prices, or give instrument.tick, and run again."
+            ]
+    return []
 
 
 def _verdict(verified: ScriptVerified) -> str:
