@@ -74,11 +74,16 @@ def export(
 
 
 def _told(made: Exported, output: Path) -> list[str]:
+    from mlstrat.pine.loops import RUN_SECONDS
+
     models = f"{made.windows} windows" if made.windows > 1 else "one window"
+    basic, others = (made.budget.load.bars_within(seconds) for seconds in RUN_SECONDS)
     at_once = ", or at once where the chart begins with the run's bars"
     return [
         f"{output}: {made.symbol} {made.timeframe}, {models}, {len(made.features)} features, about "
         f"{made.tokens:,} of TradingView's 100,256 compiled tokens.",
+        f"TradingView's time for a script is enough for about {basic:,} bars on basic plans and {others:,} "
+        "on others, at a microsecond for each pass of a loop.",
         f"{_begins(made)}{at_once if made.from_start else ''}.",
     ]
 
