@@ -14,6 +14,8 @@ from mlstrat.sentiment.scorers import Scorer, scorer
 Scored = tuple[FloatArray, FloatArray]
 # Chunks that wait for each process: enough that none stands idle while another is read.
 _AHEAD = 3
+# A worker that nobody asks any more ends by itself, also where its parent was killed.
+_IDLE_SECONDS = 30
 
 
 def score_chunks(
@@ -65,7 +67,7 @@ def _in_processes(parts: Iterator[list[str]], name: str, jobs: int) -> Iterator[
     # Not the reusable executor: joblib shares that one and expects to have made it itself.
     from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
-    workers = ProcessPoolExecutor(max_workers=jobs)
+    workers = ProcessPoolExecutor(max_workers=jobs, timeout=_IDLE_SECONDS)
     waiting = deque(workers.submit(_score, name, part) for part in islice(parts, _AHEAD * jobs))
     try:
         while waiting:
