@@ -43,6 +43,8 @@ from mlstrat.reports.story import Story, Strict
 from mlstrat.runfolder import (
     FOLDS,
     MANIFEST,
+    PREDICTIONS,
+    SENTIMENT,
     Inputs,
     begin,
     inputs_of,
@@ -64,7 +66,6 @@ from mlstrat.walkforward import Fits, check_windows, schedule_for
 if TYPE_CHECKING:
     import pandas as pd
 
-SENTIMENT = "sentiment.parquet"
 _MOST_CHOSEN = 12  # features named in the note on selection
 _REPORT = tuple((package, "report", "The report") for package in ("jinja2", "matplotlib", "quantstats"))
 
@@ -170,7 +171,7 @@ def _write(
         made.decisions.frame(),
         trades_bytes(made.result),
     )
-    write_bytes(folder / "predictions.parquet", _parquet(predictions))
+    write_bytes(folder / PREDICTIONS, _parquet(predictions))
     write_bytes(folder / "decisions.parquet", _parquet(decisions))
     write_bytes(folder / SENTIMENT, _parquet(made.panel.mood.frame()))
     write_bytes(folder / "trades.csv", trades)

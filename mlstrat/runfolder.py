@@ -21,6 +21,7 @@ from mlstrat.sentiment.align import SentimentSeries
 
 MANIFEST = "manifest.json"
 FOLDS = "folds"
+PREDICTIONS, SENTIMENT = "predictions.parquet", "sentiment.parquet"
 
 
 @dataclass(frozen=True)

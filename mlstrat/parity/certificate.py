@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mlstrat import __version__
 from mlstrat.engines import engine_of
-from mlstrat.errors import MissingExtraError
 from mlstrat.files import write_bytes, write_json
 from mlstrat.parity.causes import SAME
 from mlstrat.parity.compare import Comparison
@@ -20,6 +18,7 @@ from mlstrat.provenance import code_sha256
 from mlstrat.reports import wording
 from mlstrat.reports.tables import Table
 from mlstrat.reports.tables import manifest as flattened
+from mlstrat.reports.template import fill
 
 NAME = "certificate"
 # Differences listed in the file and on the page; all of them are counted.
@@ -162,30 +161,21 @@ def render(verified: Verified) -> str:
     MissingExtraError
         jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("report", "jinja2", "The page of a certificate") from error
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     content, bars = as_json(verified), verified.past.bars
-    template = (resources.files("mlstrat.reports") / "templates" / _TEMPLATE).read_text(encoding="utf-8")
     facts = {name: content[name] for name in ("mlstrat", "code_sha256", "run", "hashes", "rules")}
-    return str(
-        environment.from_string(template).render(
-            bars=bars,
-            span=(wording.day(bars.time[0]), wording.day(bars.close_time[-1])),
-            content=content,
-            engines=engines_table(verified),
-            counters=_counters(verified),
-            unlike=[
-                (o.engine.title, len(found.differences), _differences(found))
-                for o, found in _unlike(verified)
-            ],
-            shown=_SHOWN,
-            facts=flattened(facts),
-        )
+    return fill(
+        _TEMPLATE,
+        "The page of a certificate",
+        bars=bars,
+        span=(wording.day(bars.time[0]), wording.day(bars.close_time[-1])),
+        content=content,
+        engines=engines_table(verified),
+        counters=_counters(verified),
+        unlike=[
+            (o.engine.title, len(found.differences), _differences(found)) for o, found in _unlike(verified)
+        ],
+        shown=_SHOWN,
+        facts=flattened(facts),
     )
 
 

@@ -21,14 +21,12 @@ from mlstrat.parity.verify import Past, read_past
 from mlstrat.pipeline import load_confirmed, load_others
 from mlstrat.plugins import load_plugins
 from mlstrat.predictions import Predictions
-from mlstrat.runfolder import FOLDS, MANIFEST
+from mlstrat.runfolder import FOLDS, MANIFEST, SENTIMENT
 from mlstrat.sentiment.align import SentimentSeries, check_mood
 from mlstrat.signals.decide import decide
 from mlstrat.signals.terms import trade_terms
 from mlstrat.walkforward import ATR_FEATURE, predictions_of
 from mlstrat.window import FittedWindow, forecast_block, forecast_width
-
-SENTIMENT = "sentiment.parquet"
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,12 @@ from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import ConfigError, RunFolderError
 from mlstrat.features.lookup import find
 from mlstrat.files import sha256_of
+from mlstrat.foldstore import MODEL
 from mlstrat.pine.assemble import HASH_CHARACTERS
 from mlstrat.pine.moods import DailyMood
 from mlstrat.pine.packing import digits
 from mlstrat.pine.timing import Timing
-from mlstrat.runfolder import FOLDS, MANIFEST, read_manifest
+from mlstrat.runfolder import FOLDS, MANIFEST, PREDICTIONS, SENTIMENT, read_manifest
 from mlstrat.sentiment.align import daily_code
 from mlstrat.signals.confirmation import confirmation_of
 from mlstrat.walkforward import ATR_FEATURE
@@ -30,12 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Mode = Literal["replay", "latest"]
-_MODEL, _PREDICTIONS, _SENTIMENT, _METRICS = (
-    "model.capsule",
-    "predictions.parquet",
-    "sentiment.parquet",
-    "metrics.json",
-)
+_METRICS = "metrics.json"
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def of_folder(folder: Path, mode: Mode) -> Source:
         raise RunFolderError(
             f"{folder / MANIFEST} is not that of a finished run: run the same command again to finish it."
         )
-    for name in (_PREDICTIONS, _SENTIMENT, _METRICS):
+    for name in (PREDICTIONS, SENTIMENT, _METRICS):
         if name not in manifest["outputs"] or not (folder / name).exists():
             raise RunFolderError(f"{folder / name} is not there: run again, so that it is written.")
         if sha256_of(folder / name) != manifest["outputs"][name]:
@@ -82,13 +78,13 @@ def of_folder(folder: Path, mode: Mode) -> Source:
     wanted = range(count) if mode == "replay" else range(count - 1, count)
     capsules = tuple(_stored(folder, k, manifest) for k in wanted)
     seconds = Timeframe(capsules[0].about.timeframe).seconds
-    times, spoken = _predicted(folder / _PREDICTIONS)
+    times, spoken = _predicted(folder / PREDICTIONS)
     end = int(times[spoken][-1]) // seconds + 1 if mode == "replay" else None
     metrics = json.loads((folder / _METRICS).read_text())
     return Source(
         capsules,
         _timing(capsules, end, int(times[0]) // seconds, manifest["lstm_settles"]),
-        _mood(folder / _SENTIMENT, int(times[-1]) // 86_400 + 1) if asked["source"] != "none" else None,
+        _mood(folder / SENTIMENT, int(times[-1]) // 86_400 + 1) if asked["source"] != "none" else None,
         tuple(_told(capsules[-1], mode, _measured(metrics), _of_a_run(mode))),
         manifest["config"]["name"],
     )
@@ -96,7 +92,7 @@ def of_folder(folder: Path, mode: Mode) -> Source:
 
 def _stored(folder: Path, k: int, manifest: Mapping[str, Any]) -> Capsule:
     """Return a window's model, where it is the very file that the run wrote."""
-    path = folder / FOLDS / f"{k:03d}" / _MODEL
+    path = folder / FOLDS / f"{k:03d}" / MODEL
     if "capsules" not in manifest or "lstm_settles" not in manifest:
         raise RunFolderError(f"{folder} was made by an older version, which wrote less: run again.")
     if not path.exists():

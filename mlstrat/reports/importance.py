@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mlstrat.arrays import IntArray
-from mlstrat.errors import ConfigError, MissingExtraError
+from mlstrat.errors import ConfigError
 from mlstrat.files import write_bytes
 from mlstrat.importance_result import Importance
 from mlstrat.reports import importance_figures as figures
@@ -17,6 +15,7 @@ from mlstrat.reports import wording
 from mlstrat.reports.figures import NARROW, WIDE
 from mlstrat.reports.importance_figures import SHOWN, UNIT
 from mlstrat.reports.tables import Table
+from mlstrat.reports.template import fill
 from mlstrat.reports.wording import NO_VALUE, count, day, number, percent
 
 _TEMPLATE = "importance.html.j2"
@@ -73,7 +72,7 @@ def render(importance: Importance) -> str:
         },
         "word": wording,
     }
-    return str(_environment().from_string(_template()).render(context))
+    return fill(_TEMPLATE, "the page of an importance", **context)
 
 
 def features(importance: Importance, columns: IntArray) -> Table:
@@ -165,17 +164,3 @@ def _folds(importance: Importance) -> Table:
         for k, fold in enumerate(importance.folds)
     ]
     return Table(head, rows, texts=2)
-
-
-def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("report", "jinja2", "the page of an importance") from error
-    return jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _template() -> str:
-    return (resources.files("mlstrat.reports") / "templates" / _TEMPLATE).read_text(encoding="utf-8")

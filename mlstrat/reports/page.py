@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from mlstrat.errors import MissingExtraError
 from mlstrat.files import write_bytes, write_json
 from mlstrat.reports import control_tables, figures, risk_tables, tables, tearsheet, tradingview, wording
 from mlstrat.reports.numbers import Numbers, as_json, measure
 from mlstrat.reports.story import Story
+from mlstrat.reports.template import fill
 
 PAGE_NAME = "report.html"
 METRICS_NAME = "metrics.json"
@@ -91,7 +89,7 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
         "links": {name: _LINKS[name] for name in links},
         "word": wording,
     }
-    return str(_environment().from_string(_template()).render(context))
+    return fill(_TEMPLATE, "the report page", **context)
 
 
 def _controls(story: Story) -> dict[str, tables.Table | None]:
@@ -120,17 +118,3 @@ def _drawn(story: Story, numbers: Numbers) -> dict[str, list[tuple[str, str]]]:
         name: [("wide", draw(figures.WIDE)), ("narrow", draw(figures.NARROW))]
         for name, draw in drawers.items()
     }
-
-
-def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("report", "jinja2", "the report page") from error
-    return jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _template() -> str:
-    return (resources.files("mlstrat.reports") / "templates" / _TEMPLATE).read_text(encoding="utf-8")

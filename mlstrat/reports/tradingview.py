@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mlstrat.errors import MissingExtraError
 from mlstrat.files import locked, sha256_of, write_bytes, write_json
 from mlstrat.reports.tables import Table
+from mlstrat.reports.template import fill
 from mlstrat.reports.wording import count
 from mlstrat.runfolder import MANIFEST, read_manifest
 
@@ -84,18 +83,8 @@ def section(content: Mapping[str, Any]) -> str:
     MissingExtraError
         jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("report", "jinja2", "The report page") from error
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = (resources.files("mlstrat.reports") / "templates" / _TEMPLATE).read_text(encoding="utf-8")
-    made = environment.from_string(template).render(
-        content=content, charts=charts(content), link=CERTIFICATE_PAGE
-    )
-    return str(made).strip()
+    context = {"content": content, "charts": charts(content), "link": CERTIFICATE_PAGE}
+    return fill(_TEMPLATE, "The report page", **context).strip()
 
 
 def charts(content: Mapping[str, Any]) -> Table:

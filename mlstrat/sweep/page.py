@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from mlstrat.data.bars import Bars
 from mlstrat.errors import MissingExtraError
 from mlstrat.reports import wording
 from mlstrat.reports.tables import Table
+from mlstrat.reports.template import fill
 from mlstrat.reports.wording import NO_VALUE, count, day, number, percent
 from mlstrat.runfolder import Inputs
 from mlstrat.sweep.measures import LOW
@@ -75,7 +75,7 @@ def render(sweep: Sweep, bars: Bars, trials: int, inputs: Inputs) -> str:
         "plotly": _plotly(),
         "word": wording,
     }
-    return str(_environment().from_string(_template()).render(context))
+    return fill(_TEMPLATE, "the page of a sweep", **context)
 
 
 def verdict(sweep: Sweep, trials: int) -> tuple[str, ...]:
@@ -226,17 +226,3 @@ def _plotly() -> str:
     except ImportError as error:
         raise MissingExtraError("report", "plotly", "the page of a sweep") from error
     return str(get_plotlyjs())
-
-
-def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("report", "jinja2", "the page of a sweep") from error
-    return jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _template() -> str:
-    return (resources.files("mlstrat.reports") / "templates" / _TEMPLATE).read_text(encoding="utf-8")

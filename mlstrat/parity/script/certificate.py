@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mlstrat import __version__
 from mlstrat.engines import engine_of
-from mlstrat.errors import MissingExtraError
 from mlstrat.files import write_bytes, write_json
 from mlstrat.parity.causes import SAME
 from mlstrat.parity.script.at_hand import sha256_of_text
@@ -26,6 +24,7 @@ from mlstrat.provenance import code_sha256
 from mlstrat.reports import tradingview, wording
 from mlstrat.reports.tables import Table
 from mlstrat.reports.tables import manifest as flattened
+from mlstrat.reports.template import fill
 from mlstrat.reports.tradingview import tiny
 
 _LISTED, _SHOWN = 1000, 50
@@ -170,30 +169,22 @@ def render(content: Mapping[str, Any]) -> str:
     MissingExtraError
         jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("report", "jinja2", "The page of a certificate") from error
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = (resources.files("mlstrat.reports") / "templates" / _TEMPLATE).read_text(encoding="utf-8")
     facts = ("mlstrat", "code_sha256", "versions", "run", "hashes", "script", "rules")
-    return str(
-        environment.from_string(template).render(
-            content=content,
-            run=content["run"],
-            charts=tradingview.charts(content),
-            later=_later_table(content),
-            features=_features_table(content),
-            unlike=[
-                (case["chart"], len(case["trades"]["differences"]), _differences(case))
-                for case in content["charts"]
-                if case["trades"]["differences"]
-            ],
-            shown=_SHOWN,
-            facts=flattened({name: content[name] for name in facts}),
-        )
+    return fill(
+        _TEMPLATE,
+        "The page of a certificate",
+        content=content,
+        run=content["run"],
+        charts=tradingview.charts(content),
+        later=_later_table(content),
+        features=_features_table(content),
+        unlike=[
+            (case["chart"], len(case["trades"]["differences"]), _differences(case))
+            for case in content["charts"]
+            if case["trades"]["differences"]
+        ],
+        shown=_SHOWN,
+        facts=flattened({name: content[name] for name in facts}),
     )
 
 

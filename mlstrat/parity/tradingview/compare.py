@@ -28,6 +28,7 @@ from mlstrat.parity.tradingview.world import World, infer
 from mlstrat.parity.tradingview.zone import FEW, entries_matched, find_zone, other_timeframe
 from mlstrat.parity.verify import TRADES, Past, read_past
 from mlstrat.parity.written_trades import compare_written
+from mlstrat.runfolder import PREDICTIONS
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ def compare_run(
             f"`mlstrat verify {folder}`."
         )
     found = compare(
-        past.bars, past.decisions, past.rules, listed, tz=tz, newest=_newest(folder / "predictions.parquet")
+        past.bars, past.decisions, past.rules, listed, tz=tz, newest=_newest(folder / PREDICTIONS)
     )
     return past, found
 
