@@ -32,10 +32,10 @@ from typing import Any
 import numpy as np
 
 from mlstrat.sentiment.chunks import score_chunks
+from mlstrat.sentiment.headlines import read_headlines
 from mlstrat.sentiment.lexicon import NEGATIONS
 from mlstrat.sentiment.rules import rules_of
 from mlstrat.sentiment.scorers import VaderScorer, labels, plain_analyser, vocabulary
-from mlstrat.sentiment.source import read_headlines
 
 CLASSES = ("negative", "neutral", "positive")
 SEED = 7

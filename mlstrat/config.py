@@ -22,6 +22,7 @@ from pydantic import (
 from mlstrat.config_confirm import ConditionText
 from mlstrat.config_own import OwnModel, refuse_names
 from mlstrat.config_sentences import sentences
+from mlstrat.config_sentiment import SentimentConfig
 from mlstrat.config_tune import TuneConfig
 from mlstrat.errors import ConfigError
 
@@ -204,17 +205,6 @@ PINE_PROFILE: dict[str, Any] = {
     "lstm_inputs": 8,
     "lstm_epochs": 10,
 }
-
-
-class SentimentConfig(_Section):
-    """Where headlines come from and when they are known."""
-
-    source: str = "none"
-    scorer: Literal["vader", "learned"] = "vader"
-    latency_minutes: Annotated[float, Field(ge=0)] = 5.0
-    half_life_hours: Annotated[float, Field(gt=0)] = 12.0
-    window_hours: Annotated[float, Field(gt=0)] = 72.0
-    resolution: Literal["bar", "1d"] = "bar"
 
 
 class SignalsConfig(_Section):

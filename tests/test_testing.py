@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlstrat.features.registry import REGISTRY, feature
 from mlstrat.labels import HorizonLabels, horizon_labels
-from mlstrat.sentiment.source import Headlines, read_headlines
+from mlstrat.sentiment.headlines import Headlines, read_headlines
 from mlstrat.signals.kelly import kelly_fraction, position_fraction
 from mlstrat.testing import (
     check_feature,

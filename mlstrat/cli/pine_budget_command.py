@@ -106,7 +106,7 @@ def _mood_days(bars: Bars, config: RunConfig) -> int:
     """Return how many days of the bars the headlines may tell of, from the first to the last."""
     import numpy as np
 
-    from mlstrat.sentiment.source import read_headlines
+    from mlstrat.sentiment.headlines import read_headlines
 
     if config.sentiment.source == "none":
         return 0

@@ -10,7 +10,7 @@ import numpy as np
 from mlstrat.arrays import BoolArray, FloatArray, IntArray, TimeArray, njit, read_only
 from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
-from mlstrat.sentiment.source import Headlines
+from mlstrat.sentiment.headlines import Headlines
 
 if TYPE_CHECKING:
     import pandas as pd

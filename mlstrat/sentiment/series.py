@@ -7,8 +7,8 @@ from dataclasses import replace
 from mlstrat.config import SentimentConfig
 from mlstrat.data.bars import Bars
 from mlstrat.sentiment.align import SentimentSeries, neutral, to_bars
+from mlstrat.sentiment.headlines import read_headlines
 from mlstrat.sentiment.scorers import scorer
-from mlstrat.sentiment.source import read_headlines
 
 
 def mood_for(bars: Bars, cfg: SentimentConfig) -> SentimentSeries:

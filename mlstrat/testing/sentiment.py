@@ -124,7 +124,7 @@ def _same(actual: tuple[FloatArray, FloatArray], expected: tuple[FloatArray, Flo
 def check_source(
     source: Callable[[str], Any], *, symbol: str = "BTCUSDT", now: np.datetime64 | None = None
 ) -> None:
-    """Check what reads headlines (`mlstrat.sentiment.source.Headlines`).
+    """Check what reads headlines (`mlstrat.sentiment.headlines.Headlines`).
 
     There must be one stamp, one text and one publisher a headline; stamps in UTC, in order and none missing;
     no headline may be known before it was published, or before the end of its day where only the day is

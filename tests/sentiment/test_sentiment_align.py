@@ -13,7 +13,7 @@ from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import DataError
 from mlstrat.sentiment.align import SentimentSeries, daily_code, daily_values, neutral, to_bars
-from mlstrat.sentiment.source import Headlines
+from mlstrat.sentiment.headlines import Headlines
 
 START = np.datetime64("2022-01-01T00:00", "ns")
 HOUR = np.timedelta64(3600, "s")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlstrat.arrays import BoolArray, TimeArray, read_only
+from mlstrat.arrays import BoolArray, FloatArray, TimeArray, read_only
 from mlstrat.errors import DataError
 from mlstrat.sentiment.aliases import coin_of, concerns
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 DAY = np.timedelta64(1, "D")
 _WITH_OFFSET = re.compile(r"\d[T ]\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$")
+_OPTIONAL_COLUMNS = (
+    ("seen_at", "datetime64[ns]", np.datetime64("NaT")),
+    ("reach", "float64", 0.0),
+    ("given_polarity", "float64", np.nan),
+)
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -35,6 +40,13 @@ class Headlines:
         The titles; none is blank.
     source : tuple of str, n long
         Who published each, "" where the file does not say.
+    seen_at : (n,) datetime64[ns], optional
+        When each was first fetched, UTC; NaT where nobody kept it. Default: NaT everywhere.
+    reach : (n,) float64, optional
+        How many people it reached, as its source counts them: followers, votes; 0 where unknown. Default: 0.
+    given_polarity : (n,) float64, optional
+        What the source itself says of the mood, in [-1, 1], which then replaces a score of the text; NaN where
+        it says nothing. Default: NaN everywhere.
     origin : str
         The file or sample that was read.
     untitled, off_topic : int
@@ -53,11 +65,19 @@ class Headlines:
     origin: str = ""
     untitled: int = 0
     off_topic: int = 0
+    seen_at: TimeArray = field(default_factory=lambda: np.empty(0, "datetime64[ns]"))
+    reach: FloatArray = field(default_factory=lambda: np.empty(0))
+    given_polarity: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
+        n = len(self.published_at)
+        for name, kind, unknown in _OPTIONAL_COLUMNS:
+            given = np.asarray(getattr(self, name), kind)
+            object.__setattr__(self, name, read_only(given if len(given) else np.full(n, unknown, kind)))
         object.__setattr__(self, "published_at", read_only(np.asarray(self.published_at, "datetime64[ns]")))
         object.__setattr__(self, "time_known", read_only(np.asarray(self.time_known, bool)))
-        lengths = {len(self.published_at), len(self.time_known), len(self.texts), len(self.source)}
+        lengths = {len(column) for column in (self.published_at, self.time_known, self.texts, self.source)}
+        lengths |= {len(getattr(self, name)) for name, _, _ in _OPTIONAL_COLUMNS}
         if len(lengths) > 1:
             raise DataError(
                 f"headlines have columns of unlike length {sorted(lengths)}: give one value a headline."

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlstrat.errors import DataError
-from mlstrat.sentiment.source import Headlines, read_headlines
+from mlstrat.sentiment.headlines import Headlines, read_headlines
 
 
 def stamps(*texts):

@@ -1,0 +1,44 @@
+"""`[sentiment]` of a run file: which headlines, who reads them, and when they count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
+
+# What a scorer can be called; `ensemble` is the weighted mean of others.
+ScorerName = Literal["vader", "learned", "finbert", "ensemble"]
+Weights = Mapping[str, Annotated[float, Field(gt=0)]]
+
+
+class SentimentConfig(BaseModel):
+    """Where headlines come from, how they are scored, and when they are known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    source: str = "none"
+    scorer: ScorerName = "vader"
+    model: str = ""
+    scorer_weights: Weights = Field(default_factory=dict)
+    known_by: Literal["published", "seen"] = "published"
+    latency_minutes: Annotated[float, Field(ge=0)] = 5.0
+    half_life_hours: Annotated[float, Field(gt=0)] = 12.0
+    window_hours: Annotated[float, Field(gt=0)] = 72.0
+    novelty: bool = True
+    reach: bool = False
+    source_weights: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    resolution: Literal["bar", "1d"] = "bar"
+
+    @field_serializer("scorer_weights", "source_weights")
+    def _in_order(self, weights: Mapping[str, float]) -> dict[str, float]:
+        return dict(sorted(weights.items()))
+
+    @model_validator(mode="after")
+    def _weights_have_a_use(self) -> Self:
+        if (self.scorer == "ensemble") != bool(self.scorer_weights):
+            raise ValueError(
+                "give sentiment.scorer_weights, such as {vader = 0.5, learned = 0.5}, with the scorer ensemble "
+                "and with no other"
+            )
+        return self
