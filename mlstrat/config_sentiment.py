@@ -20,14 +20,14 @@ class SentimentConfig(BaseModel):
     source: str = "none"
     scorer: ScorerName = "vader"
     model: str = ""
-    scorer_weights: Weights = Field(default_factory=dict)
+    scorer_weights: Weights = {}
     known_by: Literal["published", "seen"] = "published"
     latency_minutes: Annotated[float, Field(ge=0)] = 5.0
     half_life_hours: Annotated[float, Field(gt=0)] = 12.0
     window_hours: Annotated[float, Field(gt=0)] = 72.0
     novelty: bool = True
     reach: bool = False
-    source_weights: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    source_weights: Mapping[str, Annotated[float, Field(ge=0)]] = {}
     resolution: Literal["bar", "1d"] = "bar"
 
     @field_serializer("scorer_weights", "source_weights")
@@ -38,7 +38,7 @@ class SentimentConfig(BaseModel):
     def _weights_have_a_use(self) -> Self:
         if (self.scorer == "ensemble") != bool(self.scorer_weights):
             raise ValueError(
-                "give sentiment.scorer_weights, such as {vader = 0.5, learned = 0.5}, with the scorer ensemble "
-                "and with no other"
+                "give sentiment.scorer_weights, such as {vader = 0.5, learned = 0.5}, with the scorer "
+                "ensemble and with no other"
             )
         return self

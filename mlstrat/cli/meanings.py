@@ -59,18 +59,18 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "tune.trials": "Sizes of the models tried in each training window, on parts of it; 0 = none.",
         "tune.timeout_minutes": "A search ends after so long, and is then not bit for bit; 0 = never.",
         "tune.params": "Settings of [models] to search and their bounds; what is not named has defaults.",
-        "sentiment.source": "Headlines: none, sample:headlines, a CSV, JSONL or Parquet file, or a store such as "
-        "sqlite:///news.db.",
+        "sentiment.source": "Headlines: none, sample:headlines, a CSV, JSONL or Parquet file, or a store, "
+        "such as sqlite:///news.db.",
         "sentiment.scorer": "What turns a headline into a score.",
-        "sentiment.model": "A model of the scorer learned, or the folder of one for finbert; empty = shipped.",
-        "sentiment.scorer_weights": "Weights of the scorers of an ensemble, such as {vader = 0.5, learned = 0.5}.",
+        "sentiment.model": "A model file for the scorer learned, a folder for finbert; empty = shipped.",
+        "sentiment.scorer_weights": "Weights of an ensemble's scorers, such as {vader = 0.5, learned = 0.5}.",
         "sentiment.known_by": "Known when published, or only when a store first saw it.",
         "sentiment.latency_minutes": "Minutes from a headline's publication until it counts as known.",
         "sentiment.half_life_hours": "Hours after which a headline weighs half.",
         "sentiment.window_hours": "Hours after which a headline is forgotten.",
         "sentiment.novelty": "Whether a headline counts less that repeats one known before it.",
         "sentiment.reach": "Whether a headline counts more that reached more people.",
-        "sentiment.source_weights": "Weight of each publisher's headlines, such as {cnn = 0.5}; others weigh 1.",
+        "sentiment.source_weights": "Weight of a publisher's headlines, such as {cnn = 0.5}; others weigh 1.",
         "sentiment.resolution": "The value of each bar, or that of the day before in steps that a script "
         "holds; the profile pine means 1d.",
         "signals.ml_weight": "Weight of the models' probability in the score.",

@@ -45,8 +45,8 @@ class Headlines:
     reach : (n,) float64, optional
         How many people it reached, as its source counts them: followers, votes; 0 where unknown. Default: 0.
     given_polarity : (n,) float64, optional
-        What the source itself says of the mood, in [-1, 1], which then replaces a score of the text; NaN where
-        it says nothing. Default: NaN everywhere.
+        What the source itself says of the mood, in [-1, 1], which then replaces a score of the text; NaN
+        where it says nothing. Default: NaN everywhere.
     origin : str
         The file or sample that was read.
     untitled, off_topic : int

@@ -46,7 +46,8 @@ class Item:
     Raises
     ------
     DataError
-        A blank source, key or text, a stamp without a time zone, a negative reach, or a polarity out of range.
+        A blank source, key or text, a stamp without a time zone, a negative reach, or a polarity out of
+        range.
     """
 
     source: str
