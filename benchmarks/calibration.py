@@ -19,14 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray
+from mlstrat.bootstrap import bootstrap_block, bootstrap_mean
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.data.bars import Bars
 from mlstrat.data.sources import read_bars
 from mlstrat.features.lookup import resolve
 from mlstrat.foldcache import FoldCache
-from mlstrat.models.scores import bootstrap_mean, log_losses
+from mlstrat.models.scores import log_losses
 from mlstrat.pipeline import Run, load_panel, run_panel
-from mlstrat.reports.numbers import RELIABILITY_BINS, bootstrap_block
+from mlstrat.reports.numbers import RELIABILITY_BINS
 from mlstrat.sentiment.align import neutral
 
 SEED, SAMPLES = 7, 1000

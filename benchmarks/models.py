@@ -29,6 +29,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mlstrat.arrays import FloatArray
+from mlstrat.bootstrap import bootstrap_mean
 from mlstrat.config import ModelsConfig
 from mlstrat.data import samples
 from mlstrat.features.matrix import build
@@ -36,7 +37,7 @@ from mlstrat.labels import horizon_labels
 from mlstrat.models.ensemble import PROB_UP, EnsembleArrays, predict_block, predict_row, start_state
 from mlstrat.models.fitting import fit_ensemble
 from mlstrat.models.sample import Sample
-from mlstrat.models.scores import base_rate_log_loss, bootstrap_mean, log_loss, log_losses
+from mlstrat.models.scores import base_rate_log_loss, log_loss, log_losses
 from mlstrat.splits import purge
 
 HORIZON, EMBARGO, CALIBRATION_SHARE, SEED = 5, 5, 0.3, 7

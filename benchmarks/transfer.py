@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlstrat.arrays import FloatArray
+from mlstrat.bootstrap import bootstrap_block, bootstrap_mean
 from mlstrat.capsule import save
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.data.bars import Bars
@@ -33,13 +34,13 @@ from mlstrat.features.lookup import resolve
 from mlstrat.live import train
 from mlstrat.logistic import fit_slopes, logit, sigmoid
 from mlstrat.models.ensemble import LSTM, PROB_UP, advance_block, predict_block
-from mlstrat.models.scores import bootstrap_mean, log_losses
+from mlstrat.models.scores import log_losses
+from mlstrat.panel import Panel
 from mlstrat.pipeline import load_panel
-from mlstrat.reports.numbers import bootstrap_block
 from mlstrat.sentiment.align import neutral
 from mlstrat.splits import Fold
 from mlstrat.walkforward import schedule_for
-from mlstrat.window import FittedModels, Panel, fit_models
+from mlstrat.window import FittedModels, fit_models
 
 WARM_DAYS = 45  # bars before the slowest feature has a value, and what lies between labels and cuts
 MONTH = np.timedelta64(1, "M")

@@ -29,10 +29,11 @@ from mlstrat.data.bars import Bars
 from mlstrat.data.sources import read_bars
 from mlstrat.features.lookup import resolve
 from mlstrat.foldcache import FoldCache, fold_key
+from mlstrat.panel import Panel
 from mlstrat.pipeline import load_panel, run_panel
 from mlstrat.sentiment.align import neutral
 from mlstrat.walkforward import schedule_for
-from mlstrat.window import Panel, window_of
+from mlstrat.window import window_of
 
 GIB = 2**30
 FREQAI = {"windows": 14, "features": 83, "days": 7879 / 24}

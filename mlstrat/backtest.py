@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlstrat.ablation import ablation_of
 from mlstrat.arrays import BoolArray, FloatArray
 from mlstrat.beside import cache_beside, trials_beside
 from mlstrat.capsule import load
@@ -38,6 +39,7 @@ from mlstrat.pipeline import (
 )
 from mlstrat.purged import as_csv, ledger
 from mlstrat.reports import page, tearsheet
+from mlstrat.reports.ablation import Ablation
 from mlstrat.reports.controls import Controls
 from mlstrat.reports.story import Story, Strict
 from mlstrat.runfolder import (
@@ -53,6 +55,7 @@ from mlstrat.runfolder import (
     sources_of,
     state_of,
 )
+from mlstrat.sentiment.coverage import unknown_months
 from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.confirmation import told
 from mlstrat.signals.decide import conformal_of, decide
@@ -133,6 +136,8 @@ def backtest(
     state = state_of(folder, inputs, resume)
     if state == "complete":
         return _finished(folder, reused=True)
+    if config.sentiment.source != "none" and (unknown := unknown_months(mood)):
+        watcher.note(unknown)
     watcher.stage("computing features and labels (compiled once, then cached)")
     panel = load_panel(bars, mood, config, others)
     check_windows(panel, schedule_for(bars, panel.features.ready, config), config)
@@ -159,12 +164,17 @@ def backtest(
         )
         controls = controls_of(made, watcher, cache, fits)
         watcher.stage("writing the report")
-        _write(folder, made, manifest, inputs, controls)
+        _write(folder, made, manifest, inputs, controls, ablation_of(made, store))
     return _finished(folder, reused=False)
 
 
 def _write(
-    folder: Path, made: Run, manifest: dict[str, Any], inputs: Inputs, controls: Controls | None
+    folder: Path,
+    made: Run,
+    manifest: dict[str, Any],
+    inputs: Inputs,
+    controls: Controls | None,
+    ablation: Ablation | None,
 ) -> None:
     predictions, decisions, trades = (
         made.predictions.frame(),
@@ -190,7 +200,7 @@ def _write(
         "decisions_sha256": _digest(decisions),
         "trades_sha256": hashlib.sha256(trades).hexdigest(),
     }
-    story = replace(_story(made, manifest), controls=controls)
+    story = replace(_story(made, manifest), controls=controls, ablation=ablation)
     tearsheet.write(folder, story.judged.result, story.judged.bars)
     page.write(folder, story)
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
@@ -231,6 +241,7 @@ def _story(made: Run, manifest: dict[str, Any]) -> Story:
         stopper=stopper(made.funnel, made.predictions, made.decisions, made.config),
         risk=made.risk,
         overlap=overlap_of(made.predictions, mood),
+        mood=mood if made.config.sentiment.source != "none" else None,
     )
 
 

@@ -35,11 +35,12 @@ from mlstrat.models.soundness import sound_ensemble
 from mlstrat.models.stored import dump_guest, load_guest
 from mlstrat.models.transfer import Start
 from mlstrat.models.voters import GIVEN
+from mlstrat.panel import Panel
 from mlstrat.predictions import Window
 from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.signals.odds import Odds
 from mlstrat.splits import Fold
-from mlstrat.window import FittedWindow, Panel
+from mlstrat.window import FittedWindow
 
 MAGIC = b"MLSTRAT1"
 _HEAD = len(MAGIC) + 32 + 8

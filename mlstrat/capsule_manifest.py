@@ -21,7 +21,7 @@ from mlstrat.models.stored import GuestRecord
 from mlstrat.predictions import Window
 from mlstrat.signals.odds import Odds
 
-SCHEMA = 2
+SCHEMA = 3
 _KEYS = ("schema", "about", "window", "odds", "threshold", "arrays_sha256", "portable", "guests")
 _TIMES = ("train_from", "cut", "valid_from", "valid_to")
 _COUNTS = ("fold", "n_train", "n_calibration", "purged", "purged_inner")
@@ -230,6 +230,10 @@ def _window(given: Any, about: About) -> Window:
     maps = _list(known["calibration"])
     if len(maps) != _MAPS or not all(name in KINDS for name in maps):
         raise ValueError("the calibration maps are none that there are")
+    share, bars, *gains = _list(known["sentiment"])
+    if share not in (0.0, 1.0) or len(gains) != 2 or not all(math.isfinite(_number(gain)) for gain in gains):
+        raise ValueError("sentiment neither counts nor does it not")
+    _count(bars)
     selected = _list(known["selected"])
     if not all(name in about.features for name in selected):
         raise ValueError("a selected feature is none of the features")

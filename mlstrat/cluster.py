@@ -11,9 +11,10 @@ from typing import Any
 
 from mlstrat.config import RunConfig
 from mlstrat.errors import ClusterError, MissingExtraError
+from mlstrat.panel import Panel
 from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.splits import Fold
-from mlstrat.window import FittedModels, Panel, fit_models
+from mlstrat.window import FittedModels, fit_models
 
 _PATIENCE = 30  # seconds for the scheduler to answer and for a first worker to be there
 # The number of threads and the seed of PyTorch belong to the whole process, so that a worker of several

@@ -22,12 +22,14 @@ from pydantic import (
 from mlstrat.config_confirm import ConditionText
 from mlstrat.config_own import OwnModel, refuse_names
 from mlstrat.config_sentences import sentences
-from mlstrat.config_sentiment import SentimentConfig
+from mlstrat.config_sentiment import SentimentConfig, is_store
 from mlstrat.config_tune import TuneConfig
 from mlstrat.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0, le=1)]
 ShareOrZero = Annotated[float, Field(ge=0, lt=1)]
+
+_SQLITE_FILE = "sqlite:///"
 
 
 def _in_calendar(text: str) -> str:
@@ -212,6 +214,7 @@ class SignalsConfig(_Section):
 
     ml_weight: Annotated[float, Field(gt=0, le=1)] = 0.6
     sentiment_weight: Annotated[float, Field(ge=0, le=1)] = 0.4
+    sentiment_gate: bool = True
     threshold: Literal["auto"] | Annotated[float, Field(ge=0.5, lt=1)] = "auto"
     direction: Literal["long", "short", "both"] = "both"
     min_confidence: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -425,6 +428,9 @@ def _anchored(config: RunConfig, folder: Path) -> RunConfig:
 
 
 def _resolve(text: str, folder: Path) -> str:
-    if text == "none" or text.startswith("sample:") or Path(text).is_absolute():
+    if text.startswith(_SQLITE_FILE):
+        # An absolute path takes the place of the folder.
+        return _SQLITE_FILE + str(folder / text.removeprefix(_SQLITE_FILE))
+    if text == "none" or text.startswith("sample:") or is_store(text) or Path(text).is_absolute():
         return text
     return str(folder / text)

@@ -12,6 +12,11 @@ ScorerName = Literal["vader", "learned", "finbert", "ensemble"]
 Weights = Mapping[str, Annotated[float, Field(gt=0)]]
 
 
+def is_store(source: str) -> bool:
+    """Whether a source of headlines is the address of a store, not the name of a file."""
+    return source.startswith(("sqlite:", "postgresql:", "postgresql+"))
+
+
 class SentimentConfig(BaseModel):
     """Where headlines come from, how they are scored, and when they are known."""
 

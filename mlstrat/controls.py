@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray
+from mlstrat.bootstrap import Interval, bootstrap_block
 from mlstrat.config import RunConfig
 from mlstrat.execution import metrics
 from mlstrat.foldcache import FoldCache
 from mlstrat.models.ensemble import PROB_UP, advance_block
 from mlstrat.models.guests import predict_with
-from mlstrat.models.scores import Interval, base_rate_log_loss, log_loss, log_loss_skill
+from mlstrat.models.scores import base_rate_log_loss, log_loss, log_loss_skill
+from mlstrat.panel import Panel
 from mlstrat.pipeline import Run, Watcher, run_panel
 from mlstrat.reports.controls import Controls, SeedRow
-from mlstrat.reports.numbers import bootstrap_block
 from mlstrat.reports.story import Story, Strict
 from mlstrat.splits import Fold, Schedule
 from mlstrat.walkforward import Fits, fit_here
-from mlstrat.window import Panel
 
 
 def controls_of(

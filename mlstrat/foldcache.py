@@ -26,10 +26,11 @@ from mlstrat.files import sha256_of, write_bytes
 from mlstrat.models.ensemble import to_tensors
 from mlstrat.models.soundness import sound_ensemble
 from mlstrat.models.stacking import Inner
+from mlstrat.panel import Panel
 from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.splits import Fold
 from mlstrat.tune import tuning_of
-from mlstrat.window import FittedModels, Panel, seeds_of
+from mlstrat.window import FittedModels, seeds_of
 
 FOLDER = ".folds"
 MAX_BYTES = 2**30  # about 200 windows of the profile `full`

@@ -21,6 +21,7 @@ from mlstrat.features.registry import Feature
 from mlstrat.models.ensemble import advance_block
 from mlstrat.models.guests import predict_with
 from mlstrat.models.stacking import Inner
+from mlstrat.panel import Panel
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries, check_mood, neutral
 from mlstrat.signals.confirmation import confirmation_of, confirmed_at, told
@@ -31,7 +32,7 @@ from mlstrat.signals.risk import RiskColumns, risk_columns
 from mlstrat.signals.terms import trade_terms
 from mlstrat.splits import Schedule, next_fit
 from mlstrat.walkforward import ATR_FEATURE, check_windows, predictions_of
-from mlstrat.window import FittedWindow, Panel, fit_window, forecast_block, state_before
+from mlstrat.window import FittedWindow, fit_window, forecast_block, state_before
 
 
 def train(panel: Panel, config: RunConfig) -> Capsule:

@@ -18,6 +18,7 @@ from mlstrat.features.matrix import FeatureMatrix
 from mlstrat.features.stream import FeatureStream
 from mlstrat.models.ensemble import FOREST, PROB_UP
 from mlstrat.models.transfer import Start
+from mlstrat.panel import make_panel
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.signals.confirmation import ConfirmStream, confirmation_of
@@ -37,7 +38,6 @@ from mlstrat.window import (
     fit_window,
     forecast_block,
     forecast_width,
-    make_panel,
     state_before,
 )
 
@@ -135,6 +135,12 @@ class OnlineWalkForward:
         block = forecast_block(x, mood.score[now], mood.confidence[now], fitted, self._state, self._config)
         self._table[t] = block[0]
         return _forecast(block[0], fitted), atr_px
+
+    @property
+    def sentiment_share(self) -> float:
+        """What the confidence of sentiment is multiplied by in the window of the newest bar."""
+        fitted = self._windows.get(int(self._of_fold[self._n - 1])) if self._n else None
+        return fitted.window.sentiment.share if fitted else 1.0
 
     def predictions(self) -> Predictions:
         """Return what was forecast so far."""

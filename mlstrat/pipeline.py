@@ -21,9 +21,11 @@ from mlstrat.features.matrix import build
 from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
 from mlstrat.models.own import make_estimator
+from mlstrat.panel import Panel, make_panel
 from mlstrat.plugins import load_plugins
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.sentiment.choice import ScorerChoice
 from mlstrat.sentiment.series import mood_for
 from mlstrat.signals.confirmation import confirmation_of, confirmed_at
 from mlstrat.signals.decide import decide
@@ -33,7 +35,6 @@ from mlstrat.signals.terms import risk_rules
 from mlstrat.splits import Schedule
 from mlstrat.transfer import load_start, read_capsule
 from mlstrat.walkforward import ATR_FEATURE, Fits, check_windows, schedule_for, walk_forward
-from mlstrat.window import Panel, make_panel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,10 @@ ENGINES = ("kernel", "backtrader", "vectorbt")
 _ALWAYS = (("torch", "torch", "The LSTM"),)
 _TUNING = (("optuna", "tune", "The search for hyper-parameters"),)
 _BY_SCORER: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "finbert": (
+        ("transformers", "transformers", "The scorer finbert"),
+        ("torch", "transformers", "The scorer finbert"),
+    ),
     "learned": (),
     "vader": (("nltk", "sentiment", "The scorer vader"), ("vaderSentiment", "sentiment", "The scorer vader")),
 }
@@ -237,11 +242,12 @@ def require(config: RunConfig, engine: str) -> None:
     """
     if engine not in ENGINES:
         raise ConfigError(f"there is no engine {engine!r}: use one of {', '.join(ENGINES)}.")
-    scorer = _BY_SCORER[config.sentiment.scorer] if config.sentiment.source != "none" else ()
+    scorers = ScorerChoice.of(config.sentiment).names if config.sentiment.source != "none" else ()
     own = config.models.own
     always = () if "lstm" in config.models.silent else _ALWAYS
     tuning = _TUNING if config.tune.trials else ()
-    refuse_missing((*always, *scorer, *tuning))
+    scoring = (need for name in scorers for need in _BY_SCORER[name])
+    refuse_missing((*always, *scoring, *tuning))
     engine_of(engine).require()
     load_plugins(config.plugins)
     for name, model in own.items():

@@ -32,6 +32,23 @@ class TradeTerms(NamedTuple):
     sentiment_weight: float
 
 
+class SentimentGate(NamedTuple):
+    """Whether a window listens to sentiment, and what that was judged by (`mlstrat.signals.gate`).
+
+    `share` is what its confidence is multiplied by: 1 or 0. `bars` counts the bars of the calibration tail
+    with known sentiment; `gain` is the mean log loss that sentiment saved there, in nats a bar, and `low` its
+    lower bound; both 0 where nothing was judged.
+    """
+
+    share: float = 1.0
+    bars: int = 0
+    gain: float = 0.0
+    low: float = 0.0
+
+
+OPEN = SentimentGate()
+
+
 @dataclass(frozen=True)
 class Window:
     """One walk-forward window: what its model was fitted on and for which bars it speaks.
@@ -40,7 +57,8 @@ class Window:
     the embargo, trained it. `purged` counts the bars known at the cut whose label was not yet resolved, and
     `purged_inner` those removed between the inner training part and the calibration tail. `selected` names
     the features that its models see where they were chosen in the window, else it is empty. `calibration`
-    names the maps of prob_up and of the win probability per side (`mlstrat.calibration`).
+    names the maps of prob_up and of the win probability per side (`mlstrat.calibration`). `sentiment` says
+    whether sentiment counts.
     """
 
     fold: int
@@ -56,11 +74,13 @@ class Window:
     model_sha256: str
     selected: tuple[str, ...] = ()
     calibration: tuple[str, ...] = ()
+    sentiment: SentimentGate = OPEN
 
     def __post_init__(self) -> None:
         # A stored window comes back from JSON, which has lists only.
         object.__setattr__(self, "selected", tuple(self.selected))
         object.__setattr__(self, "calibration", tuple(self.calibration))
+        object.__setattr__(self, "sentiment", SentimentGate(*self.sentiment))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +163,14 @@ class Predictions:
     def known(self) -> BoolArray:
         """(n_bars,) bool: whether an out-of-sample model speaks."""
         return np.asarray(self.fold >= 0)
+
+    @property
+    def sentiment_share(self) -> FloatArray:
+        """(n_bars,) float64: what the confidence of sentiment is multiplied by, 0 where it does not count."""
+        share = np.ones(len(self))
+        for window in self.windows:
+            share[self.fold == window.fold] = window.sentiment.share
+        return share
 
     @property
     def vote_names(self) -> tuple[str, ...]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlstrat.bootstrap import Interval, bootstrap_block, bootstrap_mean
 from mlstrat.config import PINE_PROFILE, RunConfig, parse_config
 from mlstrat.controls import seed_row
 from mlstrat.foldcache import FoldCache
-from mlstrat.models.scores import Interval, bootstrap_mean, log_losses
+from mlstrat.models.scores import log_losses
 from mlstrat.pipeline import Run, Watcher, load_bars, load_others, load_panel, require, run_panel
 from mlstrat.reports.controls import SeedRow
-from mlstrat.reports.numbers import bootstrap_block
 from mlstrat.sentiment.series import mood_for
 
 

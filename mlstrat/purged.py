@@ -10,8 +10,8 @@ import numpy as np
 from mlstrat.arrays import IntArray
 from mlstrat.config import RunConfig
 from mlstrat.models.sample import fit_rows, halves
+from mlstrat.panel import Panel
 from mlstrat.splits import Fold, Schedule, purge
-from mlstrat.window import Panel
 
 
 class Split(NamedTuple):

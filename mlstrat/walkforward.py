@@ -17,6 +17,7 @@ from mlstrat.foldcache import FoldCache, fold_key
 from mlstrat.foldstore import FoldStore
 from mlstrat.models.ensemble import FOREST, MAGNITUDE, PROB_UP
 from mlstrat.models.sample import MIN_ROWS, fit_rows, rows_needed
+from mlstrat.panel import Panel
 from mlstrat.predictions import Predictions, TradeTerms
 from mlstrat.signals.terms import trade_terms
 from mlstrat.splits import Fold, Schedule, make_schedule
@@ -30,7 +31,6 @@ from mlstrat.window import (
     WIN_SHORT,
     FittedModels,
     FittedWindow,
-    Panel,
     fit_models,
     forecast_width,
     forecast_window,

@@ -9,9 +9,6 @@ import numpy as np
 from mlstrat.arrays import FloatArray, njit
 from mlstrat.calibration import name_of
 from mlstrat.config import RunConfig
-from mlstrat.data.bars import Bars
-from mlstrat.features.matrix import FeatureMatrix
-from mlstrat.labels import SIDES, HorizonLabels, TradeOutcomes, horizon_labels, trade_outcomes
 from mlstrat.models.ensemble import (
     COLUMNS,
     PROB_UP,
@@ -26,53 +23,18 @@ from mlstrat.models.guests import Guest, given_votes
 from mlstrat.models.sample import Sample
 from mlstrat.models.selection import Selection
 from mlstrat.models.stacking import Inner
-from mlstrat.models.transfer import Start
+from mlstrat.panel import Panel
 from mlstrat.predictions import Window
-from mlstrat.sentiment.align import SentimentSeries, check_mood
 from mlstrat.signals.blend import blend
 from mlstrat.signals.novelty import novelty_row
-from mlstrat.signals.odds import Odds, Tail, break_even_threshold, fit_odds, odds_row
-from mlstrat.signals.terms import risk_rules
-from mlstrat.splits import Fold, purge
+from mlstrat.signals.odds import Odds, break_even_threshold, odds_row
+from mlstrat.splits import Fold
 from mlstrat.tune import Tuning, tune
+from mlstrat.window_odds import gate_in, odds_in
 
 # Columns of a forecast row; the first five are the ensemble's own, votes that join the three stand behind.
 SCORE, WIN_LONG, WIN_SHORT, SE_LONG, SE_SHORT, NOVELTY = range(5, 11)
 FORECAST_COLUMNS = 11
-
-
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """Everything the walk-forward reads, aligned with the bars.
-
-    Parameters
-    ----------
-    bars : Bars
-        The bars.
-    features : FeatureMatrix
-        Model inputs.
-    atr_px : (n_bars,) float64
-        ATR(14) in price, for stops.
-    mood : SentimentSeries
-        What sentiment was known at each close.
-    labels : HorizonLabels
-        The move over the horizon.
-    outcomes : TradeOutcomes
-        The outcome of each bar's trade, per side.
-    start : Start, optional
-        Another symbol's model that each window starts from, in the columns of the features.
-    """
-
-    bars: Bars
-    features: FeatureMatrix
-    atr_px: FloatArray
-    mood: SentimentSeries
-    labels: HorizonLabels
-    outcomes: TradeOutcomes
-    start: Start | None = None
-
-    def __post_init__(self) -> None:
-        check_mood(self.mood, self.bars)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,28 +76,6 @@ class FittedWindow:
     inner: Inner
     guests: tuple[Guest, ...] = ()
     tuning: Tuning | None = None
-
-
-def make_panel(
-    bars: Bars,
-    features: FeatureMatrix,
-    atr_px: FloatArray,
-    mood: SentimentSeries,
-    config: RunConfig,
-    start: Start | None = None,
-) -> Panel:
-    """Label the bars and gather what the walk-forward reads."""
-    stops = config.stops
-    outcomes = trade_outcomes(
-        bars,
-        atr_px,
-        risk_rules(config, bars),
-        stop_atr=stops.atr,
-        target_atr=stops.target_atr,
-        max_bars=stops.max_bars,
-    )
-    labels = horizon_labels(bars, config.labels.target_periods)
-    return Panel(bars, features, atr_px, mood, labels, outcomes, start)
 
 
 def fit_window(panel: Panel, fold: Fold, until: np.datetime64, config: RunConfig) -> FittedWindow:
@@ -196,11 +136,8 @@ def window_of(
 ) -> FittedWindow:
     """Estimate a window's odds and thresholds from what its models said; parameters as for `fit_window`."""
     ensemble, inner = models.ensemble, models.inner
-    scores = (
-        _scores(inner.block[:, PROB_UP], inner, panel, config),
-        _scores(inner.stacked, inner, panel, config),
-    )
-    odds = tuple(_fit_side(column, scores, inner, panel, fold, config) for column in range(2))
+    gate = gate_in(inner, panel, fold, config, seeds_of(config, fold)[0])
+    odds = odds_in(inner, panel, fold, config, gate.share)
     maps = (ensemble.stack.curve, *(side.curve for side in odds))
     window = Window(
         fold=fold.index,
@@ -216,6 +153,7 @@ def window_of(
         model_sha256=ensemble_sha256(ensemble),
         selected=_selected(panel.features.names, ensemble) if config.features.select else (),
         calibration=tuple(name_of(curve) for curve in maps),
+        sentiment=gate,
     )
     long, short = odds
     threshold = (break_even_threshold(long), break_even_threshold(short))
@@ -232,31 +170,6 @@ def seeds_of(config: RunConfig, fold: Fold) -> tuple[int, int, int]:
     day = int(fold.cut.astype("datetime64[D]").astype(np.int64))
     forest, boosting, lstm = np.random.SeedSequence([config.seed, day]).generate_state(3) >> 1
     return int(forest), int(boosting), int(lstm)
-
-
-def _scores(prob_up: FloatArray, inner: Inner, panel: Panel, config: RunConfig) -> FloatArray:
-    weights, mood = (config.signals.ml_weight, config.signals.sentiment_weight), panel.mood
-    rows = zip(prob_up, mood.score[inner.rows], mood.confidence[inner.rows], strict=True)
-    return np.array([blend(prob, score, sure, *weights) for prob, score, sure in rows])
-
-
-def _fit_side(
-    column: int,
-    scores: tuple[FloatArray, FloatArray],
-    inner: Inner,
-    panel: Panel,
-    fold: Fold,
-    config: RunConfig,
-) -> Odds:
-    outcomes, limit = panel.outcomes, fold.limit
-    used = (inner.half >= 0) & np.isin(inner.rows, purge(inner.rows, outcomes.latest_at, limit))
-    train = purge(fold.train, outcomes.latest_at, limit)
-    train = train[~np.isnan(outcomes.net[train, column])]
-    used &= ~np.isnan(outcomes.net[inner.rows, column])
-    score, live_score = scores
-    tail = Tail(score[used], inner.half[used], live_score[used], outcomes.net[inner.rows[used], column])
-    net, held = outcomes.net[train, column], outcomes.held[train, column]
-    return fit_odds(SIDES[column], tail, net, held, config.models.calibration)
 
 
 def forecast_block(
@@ -294,7 +207,35 @@ def forecast_block(
     behind = FORECAST_COLUMNS - COLUMNS
     places = [guest.place + behind * (guest.place >= COLUMNS) for guest in guests]
     out[:, places] = given_votes(x, ensemble.models.edges, guests)
-    _forecast_block(x, mood_score, mood_confidence, ensemble, *fitted.odds, *weights, state, out)
+    heard = mood_confidence * fitted.window.sentiment.share
+    _forecast_block(x, mood_score, heard, ensemble, *fitted.odds, *weights, state, out)
+    return out
+
+
+def rescored(
+    block: FloatArray,
+    mood_score: FloatArray,
+    mood_confidence: FloatArray,
+    odds: tuple[Odds, Odds],
+    config: RunConfig,
+) -> FloatArray:
+    """Return forecast rows as they were with other odds and other sentiment.
+
+    Parameters
+    ----------
+    block : (n_rows, forecast_width) float64
+        As from `forecast_block`; not changed.
+    mood_score, mood_confidence : (n_rows,) float64
+        Sentiment, and its confidence as far as it counts.
+    odds : (Odds, Odds)
+        Of a long and of a short.
+    config : RunConfig
+        For the weights of the blend.
+    """
+    out, signals = block.copy(), config.signals
+    for row, mood, heard in zip(out, mood_score, mood_confidence, strict=True):
+        score = blend(row[PROB_UP], mood, heard, signals.ml_weight, signals.sentiment_weight)
+        _odds_into(row, score, *odds)
     return out
 
 
@@ -351,7 +292,12 @@ def _forecast_block(
         predict_row(x[t], state, ensemble, row)
         out[t, :COLUMNS], out[t, FORECAST_COLUMNS:] = row[:COLUMNS], row[COLUMNS:]
         score = blend(out[t, PROB_UP], mood_score[t], mood_confidence[t], ml_weight, sentiment_weight)
-        out[t, SCORE] = score
-        out[t, WIN_LONG], out[t, SE_LONG] = odds_row(score, long)
-        out[t, WIN_SHORT], out[t, SE_SHORT] = odds_row(score, short)
+        _odds_into(out[t], score, long, short)
         out[t, NOVELTY] = novelty_row(x[t], ensemble.models.edges)
+
+
+@njit
+def _odds_into(row: FloatArray, score: float, long: Odds, short: Odds) -> None:
+    row[SCORE] = score
+    row[WIN_LONG], row[SE_LONG] = odds_row(score, long)
+    row[WIN_SHORT], row[SE_SHORT] = odds_row(score, short)

@@ -75,6 +75,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "holds; the profile pine means 1d.",
         "signals.ml_weight": "Weight of the models' probability in the score.",
         "signals.sentiment_weight": "Weight of fully confident sentiment in the score; 0 = none.",
+        "signals.sentiment_gate": "Whether a window listens to sentiment only where that helped before it.",
         "signals.threshold": "Score that enters a long (a short: 1 less this); auto = cost break-even.",
         "signals.direction": "Sides that may be traded.",
         "signals.min_confidence": "Least probability that the predicted direction is right.",

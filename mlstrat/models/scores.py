@@ -8,19 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray
+from mlstrat.bootstrap import Interval, bootstrap_mean
 from mlstrat.errors import DataError
 
 # Keeps log(0) out; a forecast of exactly 0 or 1 that fails costs 34.5 nats.
 _EDGE = 1e-15
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with the bounds of its confidence interval, all in one unit; NaN where it has no value."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,62 +105,11 @@ def expected_calibration_error(curve: Reliability) -> float:
     return float(np.average(np.abs(curve.prob - curve.share), weights=curve.count))
 
 
-def bootstrap_mean(
-    values: FloatArray, block: float, seed: int, samples: int = 2000, level: float = 0.95
-) -> Interval:
-    """Percentile interval of the mean of a dependent series, by the stationary block bootstrap.
-
-    Blocks start anywhere, wrap round the end and have geometric lengths (Politis and Romano 1994). Hand
-    it per-bar differences of two log losses and it is the paired interval of their difference.
-
-    Parameters
-    ----------
-    values : (n,) float64
-        The series in time order.
-    block : float
-        Mean block length in bars, at least 1; longer than the overlap of the labels.
-    seed : int
-        Seed of the draws: same seed, same interval.
-    samples : int
-        Bootstrap samples.
-    level : float
-        Coverage of the interval.
-
-    Returns
-    -------
-    Interval
-        The sample mean and its bounds; NaN without values.
-    """
-    if block < 1.0:
-        raise DataError(f"the bootstrap's block length is {block}: give a mean length of 1 bar or more.")
-    n = len(values)
-    if n == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    random = np.random.default_rng(seed)
-    lengths = _block_lengths(random, n, block, samples)
-    starts = random.integers(0, n, lengths.shape)
-    upto = np.r_[0.0, np.cumsum(np.r_[values, values])]
-    means = np.sum(upto[starts + lengths] - upto[starts], axis=1) / n
-    low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    return Interval(float(np.mean(values)), float(low), float(high))
-
-
 def log_loss_skill(
     prob: FloatArray, base_rate: FloatArray, up: FloatArray, block: float, seed: int
 ) -> Interval:
     """Base-rate log loss less the forecasts' own, paired by bar, with its 95 % interval; above 0 = skill."""
     return bootstrap_mean(log_losses(base_rate, up) - log_losses(prob, up), block, seed)
-
-
-def _block_lengths(random: np.random.Generator, n: int, block: float, samples: int) -> IntArray:
-    """(samples, m) geometric lengths, the last ones cut so that each row sums to n."""
-    expected = n / block
-    draws = math.ceil(expected + 8.0 * math.sqrt(expected) + 8.0)
-    ends = np.cumsum(random.geometric(1.0 / block, (samples, draws)), axis=1)
-    while ends[:, -1].min() < n:
-        more = np.cumsum(random.geometric(1.0 / block, (samples, draws)), axis=1)
-        ends = np.hstack([ends, ends[:, -1:] + more])
-    return np.diff(np.minimum(ends, n), axis=1, prepend=0)
 
 
 def _mean(values: FloatArray) -> float:

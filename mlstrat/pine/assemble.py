@@ -208,7 +208,7 @@ def _forecast(layout: Layout, config: RunConfig, timing: Timing, live: bool) -> 
     yield When(
         Not(call("na", Name("probUp"))),
         (
-            *predict.score(config.signals.ml_weight),
+            *predict.score(layout, config.signals.ml_weight),
             When(Not(call("na", Name("atrPx"))), judge.decide(layout, config, allowed)),
         ),
     )

@@ -104,7 +104,7 @@ def decide(layout: Layout, config: RunConfig, allowed: Expr) -> Program:
         spoken = vote_names(layout)
         votes = [Name(spoken[k]) if k in spoken else Number(0.0) for k in range(3)]
         arguments = side, Name("probUp"), *votes, get("odds", 0), get("odds", 1), Name("payoff")
-        quality = call("qualityOf", *arguments, Name("moodScore"), Name("moodConfidence"))
+        quality = call("qualityOf", *arguments, Name("moodScore"), Name("heard"))
         entered.append(exact(quality, ">=", least_quality(config.signals.min_grade)))
     return (
         Declare("int", "side", chosen),

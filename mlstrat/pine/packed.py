@@ -200,6 +200,7 @@ class _Window:
                 found |= {f"{name}_low": grid.low, f"{name}_step": grid.step}
             found |= {f"state_{k}": float(value) for k, value in enumerate(self._capsule.state.ravel())}
         found["offset"] = stack.offset
+        found["sentiment"] = self._capsule.window.sentiment.share
         for name in ("slope", "centre", "spread"):
             found |= {f"{name}_{k}": float(value) for k, value in enumerate(getattr(stack, name))}
         return found

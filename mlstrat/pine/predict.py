@@ -102,13 +102,14 @@ def _lstm_vote(layout: Layout) -> Iterator[tuple[int, str, Expr]]:
         yield 2, "lstmVote", stepped * number(layout, "unit")
 
 
-def score(ml_weight: float) -> Program:
-    """Return the statements that blend the probability with the mood: `score`."""
+def score(layout: Layout, ml_weight: float) -> Program:
+    """Return the statements that blend the probability with the mood: `score`, and the confidence `heard`."""
     w = Name("moodWeight")
     mood = w * (Name("moodScore") + 1.0) / 2.0
     use = choose(Name("useSentiment"), Name("sentimentWeight"), 0.0)
     return (
-        Declare("float", "moodWeight", use * Name("moodConfidence")),
+        Declare("float", "heard", number(layout, "sentiment") * Name("moodConfidence")),
+        Declare("float", "moodWeight", use * Name("heard")),
         Assign("score", (ml_weight * Name("probUp") + mood) / (ml_weight + w)),
     )
 

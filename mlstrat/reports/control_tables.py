@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlstrat.models.scores import Interval
+from mlstrat.bootstrap import Interval
+from mlstrat.reports.ablation import Ablation
 from mlstrat.reports.controls import SeedRow
 from mlstrat.reports.tables import Table
 from mlstrat.reports.wording import number, percent
@@ -38,5 +39,24 @@ def seeds(rows: Sequence[SeedRow]) -> Table:
                 number(trades, 0 if float(trades).is_integer() else 1),
             )
             for name, loss, skill, sharpe, total, trades in body
+        ],
+    )
+
+
+def ablation(made: Ablation) -> Table:
+    """Return the run without sentiment, as it is, and with sentiment at its whole weight."""
+    return Table(
+        ("Sentiment", "Log loss of the odds", "Gain", "95 % interval", "Trades", "Return", "Sharpe"),
+        [
+            (
+                row.name,
+                number(row.loss, 5),
+                number(row.gain.estimate, 5, signed=True),
+                f"{number(row.gain.low, 5, signed=True)} to {number(row.gain.high, 5, signed=True)}",
+                number(row.trades, 0),
+                percent(row.total_return, 2, signed=True),
+                number(row.sharpe),
+            )
+            for row in (made.without, made.gated, made.always)
         ],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlstrat.models.scores import Interval
+from mlstrat.bootstrap import Interval
 
 
 @dataclass(frozen=True)

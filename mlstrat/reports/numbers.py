@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray
+from mlstrat.bootstrap import Interval, bootstrap_block, bootstrap_mean
 from mlstrat.execution import metrics
 from mlstrat.execution.types import REASON_NAMES, Result
 from mlstrat.models import scores
-from mlstrat.models.scores import Interval, Reliability
+from mlstrat.models.scores import Reliability
 from mlstrat.reports.baselines import Baseline, fair_baselines
 from mlstrat.reports.risk_numbers import flag_counts, risk_at_entry
 from mlstrat.reports.story import Story
@@ -142,6 +143,7 @@ def as_json(numbers: Numbers, story: Story) -> dict[str, Any]:
         "sentiment_overlap": _overlap(story),
         "controls": asdict(story.controls) if story.controls else None,
         "sentiment_share": story.sentiment_share,
+        "ablation": asdict(story.ablation) if story.ablation else None,
         "folds": [asdict(row) for row in numbers.folds],
         "exits": [asdict(row) for row in numbers.exits],
         "notes": story.notes,
@@ -168,11 +170,6 @@ def _overlap(story: Story) -> dict[str, float] | None:
     if found is None or not found.bars:
         return None
     return {"bars": found.bars, "whole": found.whole, "highest": found.highest}
-
-
-def bootstrap_block(n_bars: int, target_periods: int) -> float:
-    """Mean block length in bars: the n^(1/3) of Politis and White 2004, and at least 5 label horizons."""
-    return float(max(1.0, round(n_bars ** (1.0 / 3.0)), 5 * target_periods))
 
 
 def _plain(value: Any) -> Any:
@@ -230,9 +227,7 @@ def _excess(judged: Story, matched: Baseline, block: float) -> Interval:
     cash, per_year = judged.result.rules.cash, judged.bars.bars_per_year
     other = matched.equity / np.r_[cash, matched.equity[:-1]] - 1.0
     longest_trade = max(block, float(judged.config.stops.max_bars))
-    return scores.bootstrap_mean(
-        (judged.result.returns - other) * per_year, longest_trade, judged.config.seed
-    )
+    return bootstrap_mean((judged.result.returns - other) * per_year, longest_trade, judged.config.seed)
 
 
 def _fold_rows(judged: Story) -> list[FoldRow]:

@@ -6,10 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlstrat.files import write_bytes, write_json
-from mlstrat.reports import control_tables, figures, risk_tables, tables, tearsheet, tradingview, wording
+from mlstrat.reports import (
+    control_tables,
+    figures,
+    mood_figure,
+    risk_tables,
+    tables,
+    tearsheet,
+    tradingview,
+    wording,
+)
 from mlstrat.reports.numbers import Numbers, as_json, measure
 from mlstrat.reports.story import Story
 from mlstrat.reports.template import fill
+from mlstrat.sentiment.coverage import unknown_months
 
 PAGE_NAME = "report.html"
 METRICS_NAME = "metrics.json"
@@ -79,6 +89,7 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
         "costs": tables.costs(numbers.performance, judged),
         "baselines": tables.baselines(numbers, judged),
         "strict": tables.strict(story),
+        "unknown": unknown_months(judged.mood) if judged.mood is not None else "",
         "overlap": story.overlap.sentences() if story.overlap else [],
         "flags": risk_tables.flags(story),
         "risk": risk_tables.at_entry(story),
@@ -97,6 +108,7 @@ def _controls(story: Story) -> dict[str, tables.Table | None]:
     return {
         "permuted": control_tables.permuted(made.permuted) if made and made.permuted else None,
         "seeds": control_tables.seeds(made.seeds) if made and made.seeds else None,
+        "ablation": control_tables.ablation(story.ablation) if story.ablation else None,
     }
 
 
@@ -110,6 +122,9 @@ def _drawn(story: Story, numbers: Numbers) -> dict[str, list[tuple[str, str]]]:
         ),
         "funnel": lambda width: figures.funnel(story.funnel.steps(), width),
     }
+    mood = judged.mood
+    if mood is not None:
+        drawers["sentiment"] = lambda width: mood_figure.sentiment(bars, mood, width)
     if forecast.scored:
         scored = [row for row in numbers.folds if row.scored]
         drawers["reliability"] = lambda width: figures.reliability(forecast.curve, forecast.up_share, width)

@@ -15,7 +15,9 @@ from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
 from mlstrat.execution.types import DECISION_COLUMNS, Decisions, Result
 from mlstrat.predictions import Predictions
+from mlstrat.reports.ablation import Ablation
 from mlstrat.reports.controls import Controls
+from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.signals.funnel import Funnel
 from mlstrat.signals.overlap import Overlap
 from mlstrat.signals.risk import RiskColumns
@@ -76,8 +78,12 @@ class Story:
         What spoke against a trade at each bar.
     overlap : Overlap, optional
         Whether models and headlines said the same.
+    mood : SentimentSeries, optional
+        The sentiment of each bar, where the run has headlines.
     controls : Controls, optional
         Permuted labels and other seeds, where the settings ask for them.
+    ablation : Ablation, optional
+        The run with and without sentiment, where it has any.
 
     Raises
     ------
@@ -98,8 +104,10 @@ class Story:
     sentiment_share: float = float("nan")
     stopper: str = ""
     controls: Controls | None = None
+    ablation: Ablation | None = None
     risk: RiskColumns | None = None
     overlap: Overlap | None = None
+    mood: SentimentSeries | None = None
 
     def __post_init__(self) -> None:
         rows = {
@@ -108,6 +116,8 @@ class Story:
             "decisions": len(self.decisions),
             "result": len(self.result.equity),
         }
+        if self.mood is not None:
+            rows["mood"] = len(self.mood)
         for name, count in rows.items():
             if count != len(self.bars):
                 raise DataError(
@@ -137,6 +147,7 @@ class Story:
             up=self.up[part],
             decisions=replace(self.decisions, **decisions),
             result=_from_bar(self.result, self.first),
+            mood=self.mood and self.mood[part],
         )
 
 

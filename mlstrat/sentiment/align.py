@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlstrat.arrays import BoolArray, FloatArray, IntArray, TimeArray, njit, read_only
+from mlstrat.arrays import BoolArray, FloatArray, IntArray, TimeArray, read_only
 from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
 from mlstrat.sentiment.headlines import Headlines
+from mlstrat.sentiment.joining import join
+from mlstrat.sentiment.shock import shocks
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Neutral headlines assumed besides the known ones, so that a single headline cannot be trusted fully.
-PRIOR_HEADLINES = 3.0
 # Steps a unit of daily values: 21 levels of score in [-1, 1] and 4 of confidence in (0, 1]. With the unknown
 # day these are 85, as many as one character of an exported script holds.
 SCORE_STEPS, CONFIDENCE_STEPS = 10, 4
 _HOUR_NS = 3_600_000_000_000
 _MINUTE_NS = 60_000_000_000
+_COLUMNS = ("score", "confidence", "count", "dispersion", "shock")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,12 @@ class SentimentSeries:
         Headlines known and within the window.
     notes : tuple of str
         Sentences on what was read and for how many bars it speaks.
+    dispersion : (n_bars,) float64, optional
+        How far the headlines disagree: the weighted standard deviation of their polarity around the score,
+        in [0, 1]; 0 where fewer than two have a vote. Never NaN. Default: 0.
+    shock : (n_bars,) bool, optional
+        Whether the news of the last hours is unlike that of the days before, as
+        `mlstrat.sentiment.shock.shocks` defines it. Default: False.
 
     Raises
     ------
@@ -52,9 +59,14 @@ class SentimentSeries:
     confidence: FloatArray
     count: IntArray
     notes: tuple[str, ...] = ()
+    dispersion: FloatArray = field(default_factory=lambda: np.empty(0))
+    shock: BoolArray = field(default_factory=lambda: np.empty(0, bool))
 
     def __post_init__(self) -> None:
-        for name in ("time", "score", "confidence", "count"):
+        for name, kind in (("dispersion", np.float64), ("shock", np.bool_)):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.zeros(len(self.time), kind))
+        for name in ("time", *_COLUMNS):
             object.__setattr__(self, name, read_only(getattr(self, name)))
             if len(getattr(self, name)) != len(self.time):
                 raise DataError(
@@ -62,10 +74,11 @@ class SentimentSeries:
                     "give one value a bar."
                 )
         inside = (np.abs(self.score) <= 1) & (self.confidence >= 0) & (self.confidence <= 1)
+        inside &= (self.dispersion >= 0) & (self.dispersion <= 1)
         if not inside.all():
             raise DataError(
-                f"sentiment of bar {int(np.argmin(inside))} is out of range: give scores in [-1, 1] and "
-                "confidences in [0, 1]."
+                f"sentiment of bar {int(np.argmin(inside))} is out of range: give scores in [-1, 1], and "
+                "confidences and dispersions in [0, 1]."
             )
 
     def __len__(self) -> int:
@@ -73,14 +86,17 @@ class SentimentSeries:
 
     def head(self, n: int) -> SentimentSeries:
         """Return the first n bars' values."""
-        part = slice(0, n)
-        return SentimentSeries(self.time[part], self.score[part], self.confidence[part], self.count[part])
+        return self[:n]
+
+    def __getitem__(self, part: slice) -> SentimentSeries:
+        """Return the values of a run of bars, without the notes, which speak of all of them."""
+        return SentimentSeries(time=self.time[part], **{name: getattr(self, name)[part] for name in _COLUMNS})
 
     def frame(self) -> pd.DataFrame:
-        """Return score, confidence and count, one row a bar."""
+        """Return score, confidence, count, dispersion and shock, one row a bar."""
         import pandas as pd
 
-        columns = {"score": self.score, "confidence": self.confidence, "count": self.count}
+        columns = {name: getattr(self, name) for name in _COLUMNS}
         return pd.DataFrame(columns, index=pd.DatetimeIndex(self.time, tz="UTC", name="time"))
 
     @property
@@ -114,15 +130,21 @@ def to_bars(
     half_life_hours: float,
     window_hours: float,
     resolution: str = "bar",
+    weight: FloatArray | None = None,
+    known_by: str = "published",
 ) -> SentimentSeries:
     """Join headlines to bars by when they were known.
 
-    Headline i is known at ``k_i = known_from_i + latency``. At a moment T (the close of the bar) it weighs
-    ``w_i = 2 ** (-(T - k_i) / half_life)`` if ``0 <= T - k_i < window``, else nothing. With polarity p_i and
-    confidence c_i::
+    Headline i is known at ``k_i = known_by_i + latency``. At a moment T (the close of the bar) it weighs
+    ``w_i = v_i 2 ** (-(T - k_i) / half_life)`` if ``0 <= T - k_i < window``, else nothing, where v_i is its
+    own weight. With polarity p_i and confidence c_i, which are `given_polarity` and 1 where the source itself
+    told the mood::
 
         score      = sum(w c p) / sum(w c)           0 where sum(w c) is 0
         confidence = sum(w c) / (sum(w) + 3)         = mean of c, times n / (n + 3), with n = sum(w)
+        dispersion = sqrt(sum(w c (p - score)^2) / sum(w c))      0 where fewer than two have w c > 0
+        count      = number of i with 0 <= T - k_i < window
+        shock      = see `mlstrat.sentiment.shock.shocks`: of v, c p and k; half-life and window do not count
 
     so that score x confidence is the weighted mean of c p with three neutral headlines added.
 
@@ -140,30 +162,46 @@ def to_bars(
         Age at which a headline weighs half, and from which it weighs nothing.
     resolution : {"bar", "1d"}
         `1d` takes T = 00:00 UTC of the day on which the bar opens, which is the end of the previous day, for
-        all bars of that day, and rounds to the levels of `daily_code`.
+        all bars of that day, and rounds score and confidence to the levels of `daily_code`. Count, dispersion
+        and shock are those of the same T, not rounded; a script does not carry them.
+    weight : (n,) float64, optional
+        Each headline's own weight v, 0 or more, as by `mlstrat.sentiment.weights.weights_of`. Default: 1.
+    known_by : {"published", "seen"}
+        From when a headline counts as known, before the latency: see `Headlines.known_by`.
 
     Raises
     ------
     DataError
-        Scores of the wrong length or range, a negative latency, a half-life or window that is not positive,
-        or an unknown resolution.
+        Scores or weights of the wrong length or range, a negative latency, a half-life or window that is not
+        positive, an unknown resolution or rule, or no first-seen time where the rule needs it.
     """
+    weight = np.ones(len(headlines)) if weight is None else weight
     _check_scores(len(headlines), polarity, confidence)
+    _check_weight(len(headlines), weight)
     _check_settings(latency_minutes, half_life_hours, window_hours, resolution)
-    known_at = headlines.known_from.astype(np.int64) + round(latency_minutes * _MINUTE_NS)
+    known_at = headlines.known_by(known_by).astype(np.int64) + round(latency_minutes * _MINUTE_NS)
     order = np.argsort(known_at, kind="stable")
-    moments = bars.close_time if resolution == "bar" else bars.time.astype("datetime64[D]")
-    score, trust, count = _join(
-        known_at[order],
-        np.ascontiguousarray(polarity[order], np.float64),
-        np.ascontiguousarray(confidence[order], np.float64),
-        moments.astype("datetime64[ns]").astype(np.int64),
-        half_life_hours * _HOUR_NS,
-        window_hours * _HOUR_NS,
-    )
+    known_at, weight = known_at[order], np.ascontiguousarray(weight[order], np.float64)
+    polarity, confidence = (column[order] for column in _moods(headlines, polarity, confidence))
+    times = bars.close_time if resolution == "bar" else bars.time.astype("datetime64[D]")
+    moments = times.astype("datetime64[ns]").astype(np.int64)
+    spans = half_life_hours * _HOUR_NS, window_hours * _HOUR_NS
+    score, trust, count, dispersion = join(known_at, weight, polarity, confidence, moments, *spans)
     if resolution == "1d":
         score, trust = daily_values(daily_code(score, trust))
-    return SentimentSeries(bars.time, score, trust, count)
+    shock = shocks(known_at, weight, confidence * polarity, moments)
+    return SentimentSeries(bars.time, score, trust, count, dispersion=dispersion, shock=shock)
+
+
+def _moods(
+    headlines: Headlines, polarity: FloatArray, confidence: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the scores, replaced where a headline's own source told its mood."""
+    told = np.isfinite(headlines.given_polarity)
+    return (
+        np.where(told, headlines.given_polarity, np.asarray(polarity, np.float64)),
+        np.where(told, 1.0, np.asarray(confidence, np.float64)),
+    )
 
 
 def daily_code(score: FloatArray, confidence: FloatArray) -> IntArray:
@@ -194,37 +232,6 @@ def daily_values(code: IntArray) -> tuple[FloatArray, FloatArray]:
     return score, np.where(known, (trust + 1) / CONFIDENCE_STEPS, 0.0)
 
 
-@njit
-def _join(
-    known_at: IntArray,
-    polarity: FloatArray,
-    confidence: FloatArray,
-    moment: IntArray,
-    half_life: float,
-    window: float,
-) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Sum each window anew, oldest first: a running sum would change bits where data is cut."""
-    n = len(moment)
-    score, trust, count = np.zeros(n), np.zeros(n), np.zeros(n, np.int64)
-    first, last = 0, 0
-    for bar in range(n):
-        while last < len(known_at) and known_at[last] <= moment[bar]:
-            last += 1
-        while first < last and moment[bar] - known_at[first] >= window:
-            first += 1
-        weight, trusted, leaning = 0.0, 0.0, 0.0
-        for i in range(first, last):
-            w = 2.0 ** (-(moment[bar] - known_at[i]) / half_life)
-            weight += w
-            trusted += w * confidence[i]
-            leaning += w * confidence[i] * polarity[i]
-        count[bar] = last - first
-        trust[bar] = trusted / (weight + PRIOR_HEADLINES)
-        if trusted > 0.0:
-            score[bar] = min(1.0, max(-1.0, leaning / trusted))
-    return score, trust, count
-
-
 def _check_scores(n: int, polarity: FloatArray, confidence: FloatArray) -> None:
     if polarity.shape != (n,) or confidence.shape != (n,):
         raise DataError(
@@ -238,6 +245,11 @@ def _check_scores(n: int, polarity: FloatArray, confidence: FloatArray) -> None:
             f"headline {row} has polarity {polarity[row]} and confidence {confidence[row]}: give a polarity "
             "in [-1, 1] and a confidence in [0, 1]."
         )
+
+
+def _check_weight(n: int, weight: FloatArray) -> None:
+    if weight.shape != (n,) or not ((weight >= 0) & (weight < np.inf)).all():
+        raise DataError(f"weights of {n:,} headlines are wrong: give each one finite weight of 0 or more.")
 
 
 def _check_settings(latency: float, half_life: float, window: float, resolution: str) -> None:

@@ -86,6 +86,10 @@ class Headlines:
             raise DataError("a headline has no publication time: drop it or give its time.")
         if (np.diff(self.published_at) < np.timedelta64(0)).any():
             raise DataError("headlines are not in order of publication: sort them by time.")
+        if not ((self.reach >= 0) & (self.reach < np.inf)).all():
+            raise DataError("a headline's reach is not a number of people: give 0 or more, 0 where unknown.")
+        if (np.abs(self.given_polarity) > 1).any():
+            raise DataError("a headline's given polarity is out of range: give a number in [-1, 1] or none.")
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -99,6 +103,38 @@ class Headlines:
         next_day = (self.published_at.astype("datetime64[D]") + DAY).astype("datetime64[ns]")
         return np.where(self.time_known, self.published_at, next_day)
 
+    def known_by(self, rule: str) -> TimeArray:
+        """Return from when each can be known, before any latency, by one of two rules.
+
+        Parameters
+        ----------
+        rule : {"published", "seen"}
+            `published` is `known_from`; `seen` is the later of that and of `seen_at`, so that a headline
+            which was stamped earlier than anybody could read it does not count before.
+
+        Returns
+        -------
+        (n,) datetime64[ns]
+            UTC, not sorted.
+
+        Raises
+        ------
+        DataError
+            An unknown rule, or `seen` where a first-seen time is missing.
+        """
+        if rule not in ("published", "seen"):
+            raise DataError(f"sentiment.known_by is {rule!r}: give published or seen.")
+        if rule == "published":
+            return self.known_from
+        unseen = int(np.isnat(self.seen_at).sum())
+        if unseen:
+            place = f" of {Path(self.origin).name}" if self.origin else ""
+            raise DataError(
+                f"{unseen:,} of {len(self):,} headlines{place} do not tell when they were "
+                'first seen: set sentiment.known_by = "published", or read them from a store.'
+            )
+        return np.maximum(self.known_from, self.seen_at)
+
     def __str__(self) -> str:
         return (
             f"{len(self):,} headlines of {Path(self.origin).name} ({self.untitled:,} without a title and "
@@ -107,14 +143,14 @@ class Headlines:
 
 
 def read_headlines(source: str | Path, symbol: str = "") -> Headlines:
-    """Read headlines from a Parquet or CSV file, or from the bundled sample.
+    """Read headlines from a Parquet, CSV or JSON Lines file, or from the bundled sample.
 
     Parameters
     ----------
     source : str or Path
-        A `.parquet` or `.csv` file, or `sample:headlines`. Columns: `time` or `timestamp` (with an offset:
-        a stamp without one is refused); `title` or `text`; optionally `time_known` (without it, a stamp at
-        exactly 00:00:00 UTC counts as a day without a time), `source` and `subject`.
+        A `.parquet`, `.csv` or `.jsonl` file, or `sample:headlines`. Columns: `time` or `timestamp` (with
+        an offset: a stamp without one is refused); `title` or `text`; optionally `time_known` (without it, a
+        stamp at exactly 00:00:00 UTC counts as a day without a time), `source` and `subject`.
     symbol : str
         Keep the headlines that count for this symbol: those whose title or subject names it, and those
         that name no coin at all. Empty keeps all.
@@ -153,17 +189,19 @@ def _read(source: str | Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
+        if path.suffix.lower() == ".jsonl":
+            return pd.read_json(path, lines=True, dtype=False, convert_dates=False, convert_axes=False)
         table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
     except OSError as error:
         raise DataError(
             f"headlines {source} cannot be read ({error.strerror or error}): give the path of a "
-            "readable .parquet or .csv file."
+            "readable .parquet, .csv or .jsonl file."
         ) from error
     except ValueError as error:
         # pandas' ParserError and EmptyDataError, pyarrow's ArrowInvalid and UnicodeDecodeError.
         raise DataError(
             f"headlines {source} are not a readable {path.suffix} table ({error}): write the file again, "
-            "a CSV in UTF-8 with a header row."
+            "a CSV in UTF-8 with a header row, JSON Lines with one object a line."
         ) from error
     if not isinstance(table.index, pd.RangeIndex):
         raise DataError(
@@ -184,8 +222,8 @@ def _path(source: str | Path) -> Path:
             )
         return samples.headlines_path()
     path = Path(source)
-    if path.suffix.lower() not in (".parquet", ".csv"):
-        raise DataError(f"headlines {source} end in {path.suffix!r}: give a .parquet or .csv file.")
+    if path.suffix.lower() not in (".parquet", ".csv", ".jsonl"):
+        raise DataError(f"headlines {source} end in {path.suffix!r}: give a .parquet, .csv or .jsonl file.")
     return path
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlstrat.config import SentimentConfig
+from mlstrat.arrays import FloatArray
+from mlstrat.config_sentiment import SentimentConfig, is_store
 from mlstrat.data.bars import Bars
 from mlstrat.sentiment.align import SentimentSeries, neutral, to_bars
-from mlstrat.sentiment.headlines import read_headlines
-from mlstrat.sentiment.scorers import scorer
+from mlstrat.sentiment.choice import ScorerChoice, scorer
+from mlstrat.sentiment.coverage import unknown_months
+from mlstrat.sentiment.headlines import Headlines, read_headlines
+from mlstrat.sentiment.weights import unnamed, weights_of
 
 
 def mood_for(bars: Bars, cfg: SentimentConfig) -> SentimentSeries:
@@ -30,8 +33,7 @@ def mood_for(bars: Bars, cfg: SentimentConfig) -> SentimentSeries:
     """
     if cfg.source == "none":
         return replace(neutral(bars), notes=("No headlines were asked for: sentiment has no vote.",))
-    headlines = read_headlines(cfg.source, bars.symbol)
-    polarity, confidence = scorer(cfg.scorer).score(headlines.texts)
+    headlines, polarity, confidence = _read(cfg, bars.symbol)
     series = to_bars(
         headlines,
         polarity,
@@ -41,8 +43,26 @@ def mood_for(bars: Bars, cfg: SentimentConfig) -> SentimentSeries:
         half_life_hours=cfg.half_life_hours,
         window_hours=cfg.window_hours,
         resolution=cfg.resolution,
+        weight=weights_of(headlines, cfg),
+        known_by=cfg.known_by,
     )
-    return replace(series, notes=(f"Sentiment rests on {headlines}.", _span(series)))
+    return replace(series, notes=(f"Sentiment rests on {headlines}.", *_told(series, headlines, cfg)))
+
+
+def _read(cfg: SentimentConfig, symbol: str) -> tuple[Headlines, FloatArray, FloatArray]:
+    choice = ScorerChoice.of(cfg)
+    if is_store(cfg.source):
+        from mlstrat.sentiment.store.scored import read_store
+
+        return read_store(cfg.source, symbol, choice)
+    headlines = read_headlines(cfg.source, symbol)
+    return headlines, *scorer(choice).score(headlines.texts)
+
+
+def _told(series: SentimentSeries, headlines: Headlines, cfg: SentimentConfig) -> tuple[str, ...]:
+    absent = ", ".join(unnamed(headlines, cfg))
+    weightless = f"sentiment.source_weights names {absent}, of whom there is no headline." if absent else ""
+    return tuple(sentence for sentence in (_span(series), unknown_months(series), weightless) if sentence)
 
 
 def _span(series: SentimentSeries) -> str:

@@ -116,7 +116,7 @@ def decide(
         predictions.payoff,
         predictions.threshold,
         mood.score,
-        mood.confidence,
+        mood.confidence * predictions.sentiment_share,
         rules,
     )
     if config.signals.conformal:

@@ -107,9 +107,9 @@ def fit_odds(side: int, tail: Tail, net: FloatArray, held: FloatArray, calibrati
             "their odds: lower stops.max_bars, or raise splits.training_days."
         )
     overlap = overlap_of(held)
-    rate = (np.sum(net > 0) + 1.0) / (len(net) + 2.0)  # Laplace's rule keeps the logit finite
+    rate = _rate(net)
     base = float(logit(rate))
-    z = _standardised(side * logit(tail.score), tail.half)
+    z = standardised(side * logit(tail.score), tail.half)
     won = (tail.net > 0).astype(np.float64)
     curve, curve_var = fit_best(calibration, z, won, base, overlap)
     live = side * logit(tail.live_score)
@@ -127,6 +127,15 @@ def fit_odds(side: int, tail: Tail, net: FloatArray, held: FloatArray, calibrati
         win=win,
         loss=loss,
     )
+
+
+def logit_rate(net: FloatArray) -> float:
+    """Return the logit of the share of trades that won."""
+    return float(logit(_rate(net)))
+
+
+def _rate(net: FloatArray) -> float:
+    return float((np.sum(net > 0) + 1.0) / (len(net) + 2.0))  # Laplace's rule keeps the logit finite
 
 
 def drift_of(won: FloatArray, overlap: float) -> float:
@@ -162,7 +171,8 @@ def overlap_of(held: FloatArray) -> float:
     return float(np.mean(span**2) / np.mean(span))
 
 
-def _standardised(raw: FloatArray, half: IntArray) -> FloatArray:
+def standardised(raw: FloatArray, half: IntArray) -> FloatArray:
+    """Return numbers about the mean of their half, in units of its spread."""
     z = np.zeros_like(raw)
     for part in np.unique(half):
         own = raw[half == part]

@@ -17,6 +17,7 @@ from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.types import Decisions
 from mlstrat.foldcache import FoldCache
 from mlstrat.ledger import Trial
+from mlstrat.panel import Panel, make_panel
 from mlstrat.pipeline import Watcher, load_confirmed, load_others, load_panel
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries
@@ -29,7 +30,7 @@ from mlstrat.sweep.grid import FITTING
 from mlstrat.sweep.remembered import Remembered
 from mlstrat.transfer import load_start
 from mlstrat.walkforward import Fits, check_windows, fit_here, schedule_for, walk_forward
-from mlstrat.window import FittedModels, Panel, make_panel
+from mlstrat.window import FittedModels
 
 # Settings that `decide` and execution read and the walk-forward does not.
 _AFTER: dict[str, Any] = {

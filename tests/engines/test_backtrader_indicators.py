@@ -43,10 +43,11 @@ def test_predictions_are_shown_at_their_own_bars_only(bars, runonce):
 def test_sentiment_is_shown_bar_by_bar(bars, runonce):
     n = len(bars)
     score, sure = np.sin(np.arange(n)), np.linspace(0, 1, n)
-    mood = SentimentSeries(bars.time, score, sure, np.ones(n, np.int64))
+    count, shock = np.arange(n) % 9, np.arange(n) % 5 == 0
+    mood = SentimentSeries(bars.time, score, sure, count, shock=shock)
     make = lambda data: SentimentScore(data, mood=mood)  # noqa: E731
-    rows = shown(bars, make, "score", "confidence", runonce=runonce)
-    np.testing.assert_array_equal(rows, np.column_stack([score, sure]))
+    rows = shown(bars, make, "score", "confidence", "count", "shock", runonce=runonce)
+    np.testing.assert_array_equal(rows, np.column_stack([score, sure, count, shock]))
 
 
 @pytest.mark.parametrize("runonce", [True, False])

@@ -8,6 +8,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
+from mlstrat.bootstrap import bootstrap_mean
 from mlstrat.errors import DataError
 from mlstrat.models import scores
 
@@ -91,7 +92,7 @@ def exact_variance(values: np.ndarray, block: float) -> float:
 @pytest.mark.parametrize("block", [1.0, 8.0, 40.0])
 def test_bootstrap_interval_has_the_width_of_its_exact_variance(block: float) -> None:
     values = persistent(600)
-    found = scores.bootstrap_mean(values, block, seed=1, samples=20_000)
+    found = bootstrap_mean(values, block, seed=1, samples=20_000)
     spread = math.sqrt(exact_variance(values, block))
     assert found.estimate == pytest.approx(values.mean())
     assert found.high - found.low == pytest.approx(2 * 1.96 * spread, rel=0.04)
@@ -100,12 +101,12 @@ def test_bootstrap_interval_has_the_width_of_its_exact_variance(block: float) ->
 
 def test_bootstrap_repeats_with_its_seed_and_not_with_another() -> None:
     values = persistent(300)
-    assert scores.bootstrap_mean(values, 10, seed=3) == scores.bootstrap_mean(values, 10, seed=3)
-    assert scores.bootstrap_mean(values, 10, seed=3) != scores.bootstrap_mean(values, 10, seed=4)
+    assert bootstrap_mean(values, 10, seed=3) == bootstrap_mean(values, 10, seed=3)
+    assert bootstrap_mean(values, 10, seed=3) != bootstrap_mean(values, 10, seed=4)
 
 
 def test_a_constant_difference_has_an_interval_of_no_width() -> None:
-    found = scores.bootstrap_mean(np.full(50, 0.25), 500, seed=0)
+    found = bootstrap_mean(np.full(50, 0.25), 500, seed=0)
     assert (found.estimate, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
 
 
@@ -127,7 +128,7 @@ def test_no_rows_give_nan() -> None:
     assert math.isnan(scores.brier(none, none))
     assert math.isnan(scores.directional_accuracy(none, none))
     assert math.isnan(scores.expected_calibration_error(scores.reliability(none, none)))
-    assert math.isnan(scores.bootstrap_mean(none, 5, seed=0).low)
+    assert math.isnan(bootstrap_mean(none, 5, seed=0).low)
 
 
 def test_rows_that_are_not_known_are_refused() -> None:
@@ -138,4 +139,4 @@ def test_rows_that_are_not_known_are_refused() -> None:
     with pytest.raises(DataError, match="one outcome a forecast"):
         scores.brier(np.array([0.5, 0.5]), np.array([1.0]))
     with pytest.raises(DataError, match="a mean length of 1 bar or more"):
-        scores.bootstrap_mean(np.ones(5), 0.5, seed=0)
+        bootstrap_mean(np.ones(5), 0.5, seed=0)

@@ -25,6 +25,7 @@ def finished(tiny_config, tmp_path_factory):
     sections = tiny_config.model_dump()
     sections["data"] |= {"start": "2021-08-01", "end": "2022-01-10"}
     sections["sentiment"] |= {"source": "sample:headlines", "resolution": "1d"}
+    sections["signals"] |= {"sentiment_gate": False}
     config = parse_config(sections)
     return backtest(config, tmp_path_factory.mktemp("runs") / "one", engine="kernel").folder
 

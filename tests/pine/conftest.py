@@ -26,6 +26,7 @@ SMALL = {
         "lstm_units": 3,
         "lstm_epochs": 1,
     },
+    "signals": {"sentiment_gate": False},
     "kelly": {"shrink": "off"},
     "report": {"seeds": 1},
 }

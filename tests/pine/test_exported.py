@@ -36,6 +36,7 @@ SETTINGS = (
     "data.end=2021-12-01",
     "sentiment.source=sample:headlines",
     "sentiment.scorer=vader",
+    "signals.sentiment_gate=false",
     "signals.confirm=close > sma_20",
 )
 

@@ -13,6 +13,7 @@ from mlstrat.pine.emit import emit
 from mlstrat.pine.evaluate import Machine
 from mlstrat.pine.moods import DailyMood
 from mlstrat.pine.packing import digits
+from mlstrat.predictions import SentimentGate
 from mlstrat.sentiment.align import daily_code
 from mlstrat.signals.confirmation import confirmed_at
 from mlstrat.walkforward import ATR_FEATURE
@@ -135,6 +136,23 @@ def test_the_second_window_takes_over_at_its_first_bar(walked):
     np.testing.assert_allclose(told, made.run.predictions.prob_up[begin : begin + 30], rtol=0, atol=1e-12)
     assert [bar["window"] for bar in seen] == [0] * 6 + [1] * 30
     assert seen[-1]["modelHash"] == made.run.predictions.windows[1].model_sha256[:12]
+
+
+def test_a_window_that_does_not_listen_hears_no_sentiment(walked, monkeypatch):
+    """The first window's gate is closed and the second one's open: score and grade follow."""
+    monkeypatch.setattr("mlstrat.window.gate_in", lambda _, __, fold, *___: SentimentGate(float(fold.index)))
+    made = walked("signals.min_grade=D", "seed=3")
+    said = made.run.predictions
+    first, begin = (int(np.flatnonzero(said.fold == k)[0]) for k in (0, 1))
+    rows = np.r_[first : first + 40, begin : begin + 40]
+    seen = evaluated(made, rows, inputs(made.run.config))
+    scores = np.array([bar["score"] for bar in seen])
+    np.testing.assert_allclose(scores[:40], said.prob_up[rows[:40]], rtol=0, atol=1e-11)
+    np.testing.assert_allclose(scores, said.score[rows], rtol=0, atol=1e-11)
+    assert np.abs(scores - said.prob_up[rows])[40:].max() > 0.01
+    # The bars that were left out look like a feed that was late, which stops entries for a while.
+    told = [k for k in range(80) if not 40 <= k < 50]
+    assert [seen[k]["decidedSide"] for k in told] == made.run.decisions.side[rows[told]].tolist()
 
 
 def test_nothing_speaks_after_the_last_tested_bar_and_in_a_chart_that_is_not_warm(walked):

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mlstrat.bootstrap import bootstrap_block
 from mlstrat.errors import DataError
 from mlstrat.execution.metrics import summary
-from mlstrat.reports.numbers import as_json, bootstrap_block, measure
+from mlstrat.reports.numbers import as_json, measure
 from mlstrat.reports.story import Story
 from mlstrat.reports.wording import count, number, percent, plural, price
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlstrat.models.scores import Interval
+from mlstrat.bootstrap import Interval
 from mlstrat.reports.verdict import NO_EVIDENCE, StoryNumbers, has_evidence, verdict
 
 BETTER, WORSE, UNSURE = (

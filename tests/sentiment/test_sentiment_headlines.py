@@ -1,5 +1,7 @@
 """Headlines from files: what is kept, from when it is known, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,7 +142,7 @@ def test_unreadable_files_are_refused(tmp_path):
         read_headlines(tmp_path / "absent.csv")
     with pytest.raises(DataError, match=r"cannot be read .* give the path"):
         read_headlines(tmp_path / "absent.parquet")
-    with pytest.raises(DataError, match=r"end in '.json': give a .parquet or .csv file"):
+    with pytest.raises(DataError, match=r"end in '.json': give a .parquet, .csv or .jsonl file"):
         read_headlines(tmp_path / "news.json")
     with pytest.raises(DataError, match=r"set sentiment.source to sample:headlines"):
         read_headlines("sample:BTCUSDT_1h")
@@ -160,3 +162,32 @@ def test_headlines_hold_their_laws():
         Headlines(stamps("2022-01-01", "NaT"), np.ones(2, bool), ("a", "b"), ("", ""))
     with pytest.raises(ValueError, match="read-only"):
         Headlines(times, np.ones(2, bool), ("a", "b"), ("", "")).published_at[0] = times[1]
+
+
+def test_known_by_follows_the_rule():
+    at = stamps("2022-01-01T10:00", "2022-01-01T12:00", "2022-01-02T00:00")
+    bare = Headlines(at, np.array([True, True, False]), ("a", "b", "c"), ("",) * 3, origin="news.csv")
+    seen = replace(bare, seen_at=stamps("2022-01-01T11:30", "2022-01-01T09:00", "2022-01-02T05:00"))
+    wanted = stamps("2022-01-01T11:30", "2022-01-01T12:00", "2022-01-03T00:00")
+    np.testing.assert_array_equal(seen.known_by("seen"), wanted)
+    np.testing.assert_array_equal(seen.known_by("published"), bare.known_from)
+    with pytest.raises(DataError, match=r"known_by is 'stamped': give published or seen"):
+        seen.known_by("stamped")
+    partly = replace(seen, seen_at=stamps("2022-01-01T11:30", "NaT", "NaT"))
+    with pytest.raises(
+        DataError, match=r'2 of 3 headlines of news\.csv .* set sentiment\.known_by = "published"'
+    ):
+        partly.known_by("seen")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"reach": np.array([-1.0])}, "reach is not a number of people: give 0 or more"),
+        ({"reach": np.array([np.nan])}, "reach is not a number of people: give 0 or more"),
+        ({"given_polarity": np.array([1.5])}, r"given polarity is out of range: give a number in \[-1, 1\]"),
+    ],
+)
+def test_impossible_reach_and_polarity_are_refused(change, sentence):
+    with pytest.raises(DataError, match=sentence):
+        Headlines(stamps("2022-01-01"), np.ones(1, bool), ("a",), ("",), **change)

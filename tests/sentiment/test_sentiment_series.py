@@ -71,6 +71,67 @@ def test_the_bundled_headlines_speak_only_for_their_months():
     assert 0.5 < series.known.mean() < 0.95
 
 
+@pytest.mark.parametrize(
+    ("start", "days", "wanted"),
+    [
+        ("2022-01-01", 2, ""),
+        ("2021-12-31", 3, "Sentiment is unknown in 2021-12, where it has no vote."),
+        (
+            "2021-10-31",
+            340,
+            "Sentiment is unknown from 2021-10 to 2021-12 and from 2022-02 to 2022-10, where it has no vote; "
+            "it is known on less than half of the bars of 2022-01 (13\u00a0%).",
+        ),
+    ],
+)
+def test_the_months_in_which_nothing_is_known_are_named(news, start, days, wanted):
+    series = mood_for(make_bars(start, 24 * days), SentimentConfig(source=news))
+    assert [note for note in series.notes if note.startswith("Sentiment is ")] == [wanted] * bool(wanted)
+
+
+def test_the_demo_says_where_it_has_no_headlines():
+    bars = make_bars("2021-09-01", 24 * 1126)
+    series = mood_for(bars, SentimentConfig(source="sample:headlines"))
+    assert series.notes[-1].startswith(
+        "Sentiment is unknown in 2021-09 and from 2022-08 to 2024-09, where it has no vote; it is known on "
+        "less than half of the bars of 2021-10 (19\u00a0%) and 2022-07 (23\u00a0%)"
+    )
+
+
+def test_a_file_does_not_tell_when_its_headlines_were_seen(news):
+    sentence = r'2 of 2 headlines of news.csv do not tell .*: set sentiment.known_by = "published", or read'
+    with pytest.raises(DataError, match=sentence):
+        mood_for(make_bars("2022-01-01", 5, "SOLUSDT"), SentimentConfig(source=news, known_by="seen"))
+
+
+def test_a_repeated_headline_counts_less_and_can_count_in_full(tmp_path):
+    path = tmp_path / "news.csv"
+    rows = ["Bitcoin crashes", "Bitcoin soars to a record high", *["BITCOIN soars to a record high!"] * 9]
+    path.write_text("time,title\n" + "".join(f"2022-01-01T00:00:01Z,{row}\n" for row in rows))
+    bars = make_bars("2022-01-01", 3)
+    novel, plain = (
+        mood_for(bars, SentimentConfig(source=str(path), novelty=wanted)) for wanted in (True, False)
+    )
+    assert novel.score[0] < plain.score[0]
+    assert novel.confidence[0] < plain.confidence[0]
+    assert novel.count.tolist() == plain.count.tolist() == [11, 11, 11]
+
+
+def test_a_publisher_weighs_what_the_settings_say_and_one_without_headlines_is_told(tmp_path):
+    path = tmp_path / "news.csv"
+    path.write_text(
+        "time,title,source\n"
+        "2022-01-01T00:00:01Z,Bitcoin soars to a record high,Wire\n"
+        "2022-01-01T00:00:02Z,Bitcoin crashes as investors panic,Blog\n"
+    )
+    bars = make_bars("2022-01-01", 3)
+    cfg = SentimentConfig(source=str(path), source_weights={"Blog": 0.0, "cnn": 2.0})
+    series = mood_for(bars, cfg)
+    assert np.all(series.score > 0)
+    assert series.count.tolist() == [2, 2, 2]
+    assert series.notes[-1] == "sentiment.source_weights names cnn, of whom there is no headline."
+
+
 def test_an_absent_file_is_refused():
     with pytest.raises(DataError, match=r"headlines absent\.csv cannot be read"):
         mood_for(make_bars("2022-01-01", 5), SentimentConfig(source="absent.csv"))

@@ -63,7 +63,10 @@ class EnsembleSignal(_ByTime):
 
 
 class SentimentScore(_ByTime):
-    """Sentiment as it was known at each close, in lines `score` (-1 to 1) and `confidence` (0 to 1).
+    """Sentiment as it was known at each close.
+
+    Lines: `score` (-1 to 1), `confidence` (0 to 1), `count` (headlines that speak), and `shock` (1 where the
+    news of the last hours is unlike that of the days before, else 0).
 
     Parameters
     ----------
@@ -71,9 +74,9 @@ class SentimentScore(_ByTime):
         Looked up by the open time of the bar; NaN where it has no row.
     """
 
-    lines = ("score", "confidence")
+    lines = ("score", "confidence", "count", "shock")
     params = (("mood", None),)
-    source, columns = "mood", ("score", "confidence")
+    source, columns = "mood", ("score", "confidence", "count", "shock")
 
 
 class _Feature(bt.Indicator):  # type: ignore[misc]

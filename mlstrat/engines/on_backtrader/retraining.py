@@ -90,7 +90,8 @@ class RetrainingAdvisor:
             return NO_TRADE
         side = chosen_side(forecast.score, forecast.threshold, self._rules) if given is None else given
         out = np.empty(6)
-        mood = float(self._mood.score[bar_index]), float(self._mood.confidence[bar_index])
+        heard = float(self._mood.confidence[bar_index]) * self._online.sentiment_share
+        mood = float(self._mood.score[bar_index]), heard
         decide_side(side, forecast, mood, float(row[3]), atr_px, self._rules, out)
         if out[SIDE] == 0.0 or alone not in (None, side) or not self._online.confirmed[(1 - side) // 2]:
             return NO_TRADE
