@@ -21,15 +21,14 @@ from pydantic import (
 
 from mlstrat.config_confirm import ConditionText
 from mlstrat.config_own import OwnModel, refuse_names
+from mlstrat.config_places import resolved, resolved_model
 from mlstrat.config_sentences import sentences
-from mlstrat.config_sentiment import SentimentConfig, is_store
+from mlstrat.config_sentiment import SentimentConfig
 from mlstrat.config_tune import TuneConfig
 from mlstrat.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0, le=1)]
 ShareOrZero = Annotated[float, Field(ge=0, lt=1)]
-
-_SQLITE_FILE = "sqlite:///"
 
 
 def _in_calendar(text: str) -> str:
@@ -324,7 +323,7 @@ class RunConfig(_Section):
             "data": {"bars"},
             "features": {"context"},
             "models": {"transfer"},
-            "sentiment": {"source"},
+            "sentiment": {"source", "model"},
         }
         never = {"name": True, "jobs": True, "plugins": True}
         return self.model_dump(mode="json", exclude={**never, **elsewhere})
@@ -414,23 +413,19 @@ def _plain(content: Any) -> Any:
 
 def _anchored(config: RunConfig, folder: Path) -> RunConfig:
     data, features, models, sentiment = config.data, config.features, config.models, config.sentiment
-    context = tuple(_resolve(text, folder) for text in features.context)
-    transfer = models.transfer and _resolve(models.transfer, folder)
+    context = tuple(resolved(text, folder) for text in features.context)
+    transfer = models.transfer and resolved(models.transfer, folder)
     return config.model_copy(
         update={
-            "plugins": tuple(_resolve(text, folder) for text in config.plugins),
-            "data": data.model_copy(update={"bars": _resolve(data.bars, folder)}),
+            "plugins": tuple(resolved(text, folder) for text in config.plugins),
+            "data": data.model_copy(update={"bars": resolved(data.bars, folder)}),
             "features": features.model_copy(update={"context": context}),
             "models": models.model_copy(update={"transfer": transfer}),
-            "sentiment": sentiment.model_copy(update={"source": _resolve(sentiment.source, folder)}),
+            "sentiment": sentiment.model_copy(
+                update={
+                    "source": resolved(sentiment.source, folder),
+                    "model": resolved_model(sentiment.model, folder),
+                }
+            ),
         }
     )
-
-
-def _resolve(text: str, folder: Path) -> str:
-    if text.startswith(_SQLITE_FILE):
-        # An absolute path takes the place of the folder.
-        return _SQLITE_FILE + str(folder / text.removeprefix(_SQLITE_FILE))
-    if text == "none" or text.startswith("sample:") or is_store(text) or Path(text).is_absolute():
-        return text
-    return str(folder / text)

@@ -10,11 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_valid
 # What a scorer can be called; `ensemble` is the weighted mean of others.
 ScorerName = Literal["vader", "learned", "finbert", "ensemble"]
 Weights = Mapping[str, Annotated[float, Field(gt=0)]]
-
-
-def is_store(source: str) -> bool:
-    """Whether a source of headlines is the address of a store, not the name of a file."""
-    return source.startswith(("sqlite:", "postgresql:", "postgresql+"))
+# The columns of a model's input that are of headlines; no feature of bars may take their names.
+MOOD_FEATURES = ("sentiment_score", "sentiment_confidence", "sentiment_lean")
 
 
 class SentimentConfig(BaseModel):
@@ -34,6 +31,7 @@ class SentimentConfig(BaseModel):
     reach: bool = False
     source_weights: Mapping[str, Annotated[float, Field(ge=0)]] = {}
     resolution: Literal["bar", "1d"] = "bar"
+    features: bool = False
 
     @field_serializer("scorer_weights", "source_weights")
     def _in_order(self, weights: Mapping[str, float]) -> dict[str, float]:

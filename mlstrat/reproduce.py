@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlstrat.config import RunConfig, parse_config
+from mlstrat.config_places import names_file
 from mlstrat.errors import ConfigError, DataError, ReproductionError, RunFolderError
 from mlstrat.files import sha256_of
 from mlstrat.parity.trades_file import trades_bytes
@@ -111,6 +112,7 @@ def _config_of(folder: Path, manifest: dict[str, Any], bars: str | None, jobs: i
     sources, content = manifest["sources"], manifest["config"]
     content["data"]["bars"] = bars or sources["bars"]
     content["sentiment"]["source"] = sources["headlines"]
+    content["sentiment"]["model"] = sources.get("scorer", "")
     content["features"]["context"] = sources["context"]
     content["plugins"] = sources["plugins"]
     content["models"]["transfer"] = sources.get("transfer", "")
@@ -126,7 +128,7 @@ def _config_of(folder: Path, manifest: dict[str, Any], bars: str | None, jobs: i
     transfer = (config.models.transfer,) if config.models.transfer else ()
     places = (config.data.bars, config.sentiment.source, *config.features.context, *config.plugins)
     for place in (*places, *transfer):
-        if place != "none" and not place.startswith("sample:") and not Path(place).exists():
+        if names_file(place) and not Path(place).exists():
             remedy = "give its place with --bars" if place == config.data.bars else "put it back"
             raise DataError(f"{folder} was made from {place}, which is not there: {remedy}.")
     return config

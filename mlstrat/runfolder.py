@@ -13,6 +13,7 @@ from typing import Any
 
 from mlstrat import __version__
 from mlstrat.config import RunConfig
+from mlstrat.config_places import names_file, resolved_model
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
 from mlstrat.files import drop_unfinished, locked, sha256_of, write_json
@@ -77,11 +78,12 @@ def sources_of(config: RunConfig) -> dict[str, Any]:
     """Return where a run's files lie, as absolute paths: so a past run finds them from any folder."""
 
     def place(text: str) -> str:
-        return text if text == "none" or text.startswith("sample:") else str(Path(text).absolute())
+        return str(Path(text).absolute()) if names_file(text) else text
 
     return {
         "bars": place(config.data.bars),
         "headlines": place(config.sentiment.source),
+        "scorer": resolved_model(config.sentiment.model, Path.cwd()),
         "context": [place(text) for text in config.features.context],
         "plugins": [place(text) for text in config.plugins],
         "transfer": config.models.transfer and place(config.models.transfer),

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlstrat.config_places import resolved, resolved_model
+
 if TYPE_CHECKING:
     from mlstrat.config import RunConfig
 
-_SAMPLE = "sample:"
-_PATHS = ("data.bars", "models.transfer", "sentiment.source")
+_MODEL = "sentiment.model"
+_PATHS = ("data.bars", "models.transfer", "sentiment.source", _MODEL)
 
 
 class Engine(StrEnum):
@@ -106,9 +108,10 @@ def from_here(pairs: Iterable[str]) -> list[str]:
 def _from_here(pair: str) -> str:
     key, _, value = pair.partition("=")
     plain = value.strip().strip("\"'")
-    if key.strip() not in _PATHS or plain in ("", "none") or plain.startswith(_SAMPLE):
+    if key.strip() not in _PATHS:
         return pair
-    return f"{key}={json.dumps(str(Path(plain).absolute()), ensure_ascii=False)}"
+    place = (resolved_model if key.strip() == _MODEL else resolved)(plain, Path.cwd())
+    return f"{key}={json.dumps(place, ensure_ascii=False)}"
 
 
 def default_folder(config: RunConfig) -> Path:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    import pandas as pd
+from mlstrat.cli import sentiment_fetch_command
 
-    from mlstrat.arrays import FloatArray
+if TYPE_CHECKING:
     from mlstrat.sentiment.learned.fitting import Scores
 
-    Reader = Callable[[Sequence[str]], tuple[FloatArray, FloatArray, tuple[str, ...]]]
-
 app = typer.Typer(no_args_is_help=True, help="Score headlines, and fit a scorer to labelled ones.")
+app.command("fetch")(sentiment_fetch_command.fetch)
 
 TextOption = Annotated[str, typer.Option("--text-column", metavar="NAME", help="Column of the headlines.")]
+# Texts that a process takes at a time: as many as take about a second.
+_CHUNK, _SLOW_CHUNK = 5_000, 64
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV in UTF-8, or Parquet.")]
 
 
@@ -28,6 +27,8 @@ class ScorerName(StrEnum):
 
     learned = "learned"
     vader = "vader"
+    finbert = "finbert"
+    ensemble = "ensemble"
 
 
 @app.callback()
@@ -51,17 +52,28 @@ def train(
     about: Annotated[
         str, typer.Option(metavar="TEXT", help="Source and licence of the texts, kept in the model.")
     ] = "",
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Read sentence embeddings too; needs the extra transformers.")
+    ] = False,
+    feed: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Headlines without labels of the kind that is to be read."),
+    ] = None,
+    feed_column: Annotated[
+        str, typer.Option("--feed-column", metavar="NAME", help="Column of the feed's headlines.")
+    ] = "title",
 ) -> None:
     """Fit the learned scorer to labelled headlines, and tell how right it is on those it did not see."""
     from mlstrat.files import make_folder, write_bytes
     from mlstrat.sentiment.learned.fitting import fit
     from mlstrat.sentiment.learned.modelfile import dumps
-    from mlstrat.sentiment.learned.table import read_labelled
+    from mlstrat.sentiment.learned.table import read_labelled, read_texts
 
     texts, labels = read_labelled(labelled, text_column, label_column)
+    unlabelled = read_texts(feed, feed_column) if feed else []
     make_folder(output.parent)
     typer.echo(f"fitting eleven times to {len(texts):,} texts", err=True)
-    model, found = fit(texts, labels, seed=seed, about=about)
+    model, found = fit(texts, labels, seed=seed, about=about, embeddings=embeddings, feed=unlabelled)
     _show(found)
     content = dumps(model)
     write_bytes(output, content)
@@ -77,58 +89,60 @@ def score(
     text_column: TextOption = "text",
     scorer: Annotated[ScorerName, typer.Option(help="Which scorer reads.")] = ScorerName.learned,
     model: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            metavar="MODEL", help="A model that mlstrat sentiment train wrote; else the shipped one."
+            metavar="MODEL",
+            help="For learned, a file that mlstrat sentiment train wrote; for finbert, a folder or a name in "
+            "the cache of the Hugging Face hub. Without it the one that each has by default.",
         ),
-    ] = None,
+    ] = "",
+    weights: Annotated[
+        str, typer.Option(metavar="LIST", help="Of the ensemble's scorers, such as vader=0.5,learned=0.5.")
+    ] = "",
     even: Annotated[
-        bool, typer.Option("--even", help="Take the three classes as equally frequent beforehand.")
+        bool,
+        typer.Option("--even", help="In learned, take the three classes as equally frequent beforehand."),
     ] = False,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Processes that score at the same time.")] = 1,
 ) -> None:
     """Add the columns score, label and confidence to a table of headlines, in chunks."""
+    from mlstrat.cli.sentiment_progress import counting
     from mlstrat.errors import DataError
+    from mlstrat.sentiment.choice import ScorerChoice
+    from mlstrat.sentiment.chunks import classify_chunks
     from mlstrat.sentiment.learned.table import check_suffix, chunks_of, write_chunks
+    from mlstrat.sentiment.scored_table import with_scores
 
     check_suffix(output)
     if output.resolve() == file.resolve():
         raise DataError(f"{output} is the file that is read: name another file to write.")
-    read = _reader(scorer, model, even)
-    rows = write_chunks(_scored(chunks_of(file), file, text_column, read), output)
+    choice = ScorerChoice(scorer.value, model, _weights(weights), even)
+    chunk = _SLOW_CHUNK if "finbert" in choice.names else _CHUNK
+    with counting() as told:
+        tables = with_scores(
+            chunks_of(file),
+            text_column,
+            file,
+            lambda texts: classify_chunks(texts, choice, jobs, chunk),
+            told,
+        )
+        rows = write_chunks(tables, output)
     typer.echo(f"{output} written: {rows:,} headlines scored by {scorer.value}.")
 
 
-def _reader(name: ScorerName, model: Path | None, even: bool) -> Reader:
+def _weights(text: str) -> tuple[tuple[str, float], ...]:
     from mlstrat.errors import ConfigError
 
-    if name is ScorerName.learned:
-        from mlstrat.sentiment.learned.modelfile import load
-        from mlstrat.sentiment.learned.scorer import LearnedScorer
-
-        return LearnedScorer(load(model) if model else None, even=even).classify
-    if model is not None or even:
-        raise ConfigError("--model and --even are for the scorer learned: leave them out, or score with it.")
-    from mlstrat.sentiment.scorers import VaderScorer, labels
-
-    vader = VaderScorer()
-
-    def read(texts: Sequence[str]) -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
-        polarity, confidence = vader.score(texts)
-        return polarity, confidence, labels(polarity)
-
-    return read
-
-
-def _scored(chunks: Iterator[pd.DataFrame], file: Path, column: str, read: Reader) -> Iterator[pd.DataFrame]:
-    from mlstrat.errors import DataError
-    from mlstrat.sentiment.learned.table import texts_of
-
-    for chunk in chunks:
-        taken = {"score", "label", "confidence"} & {*chunk.columns}
-        if taken:
-            raise DataError(f"{file} already has a column {min(taken)}: rename or drop it first.")
-        polarity, confidence, names = read(texts_of(chunk, column, file))
-        yield chunk.assign(score=polarity, label=list(names), confidence=confidence)
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, weight = part.partition("=")
+        try:
+            found.append((name.strip(), float(weight)))
+        except ValueError as error:
+            raise ConfigError(
+                f"--weights has {part!r}: write scorers and numbers, such as vader=0.5,learned=0.5."
+            ) from error
+    return tuple(found)
 
 
 def _show(found: Scores) -> None:

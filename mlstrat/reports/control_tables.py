@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from mlstrat.bootstrap import Interval
+from mlstrat.predictions import Window
 from mlstrat.reports.ablation import Ablation
 from mlstrat.reports.controls import SeedRow
 from mlstrat.reports.tables import Table
-from mlstrat.reports.wording import number, percent
+from mlstrat.reports.wording import count, day, number, percent
 
 
 def permuted(skill: Interval) -> Table:
@@ -58,5 +59,24 @@ def ablation(made: Ablation) -> Table:
                 number(row.sharpe),
             )
             for row in (made.without, made.gated, made.always)
+        ],
+    )
+
+
+def gates(windows: Iterable[Window]) -> Table:
+    """Return what each window that knew any sentiment judged of it."""
+    return Table(
+        ("Window", "Fitted at", "Bars with sentiment before", "Gain there", "Lower bound", "Sentiment"),
+        [
+            (
+                str(window.fold + 1),
+                day(window.cut),
+                count(window.sentiment.bars),
+                number(window.sentiment.gain, 5, signed=True),
+                number(window.sentiment.low, 5, signed=True),
+                "counts" if window.sentiment.share else "has no vote",
+            )
+            for window in windows
+            if window.sentiment.bars
         ],
     )

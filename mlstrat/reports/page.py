@@ -109,6 +109,7 @@ def _controls(story: Story) -> dict[str, tables.Table | None]:
         "permuted": control_tables.permuted(made.permuted) if made and made.permuted else None,
         "seeds": control_tables.seeds(made.seeds) if made and made.seeds else None,
         "ablation": control_tables.ablation(story.ablation) if story.ablation else None,
+        "gates": control_tables.gates(story.predictions.windows) if story.ablation else None,
     }
 
 

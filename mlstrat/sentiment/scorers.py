@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mlstrat.arrays import FloatArray
-from mlstrat.errors import ConfigError, MissingExtraError
+from mlstrat.errors import MissingExtraError
 from mlstrat.sentiment.lexicon import EVERYDAY_WEIGHT, NEGATIONS, NEUTRAL, PHRASES, SILENT, WORDS
 from mlstrat.sentiment.numbers import FIGURES
 from mlstrat.sentiment.reading import EMOJI, Phrases, cleaned, joined
@@ -23,11 +23,14 @@ MAX_CHARACTERS = 1_000
 # the training parts of two sets of labelled headlines, and rounded.
 NEGATIVE_TO, POSITIVE_FROM = -0.25, 0.25
 
+Scored = tuple[FloatArray, FloatArray]
+Classified = tuple[FloatArray, FloatArray, tuple[str, ...]]
+
 
 class Scorer(Protocol):
     """Anything that reads the mood of texts."""
 
-    def score(self, texts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    def score(self, texts: Sequence[str]) -> Scored:
         """Return the polarity and the confidence of each text.
 
         Parameters
@@ -42,6 +45,14 @@ class Scorer(Protocol):
         confidence : (n_texts,) float64
             In [0, 1]; 0 where the text is empty or says nothing. Never NaN.
         """
+        ...
+
+
+class Classifier(Scorer, Protocol):
+    """A scorer that also names the class of each text; all of mlstrat's own do."""
+
+    def classify(self, texts: Sequence[str]) -> Classified:
+        """Return polarity and confidence as `score` does, and "negative", "neutral" or "positive"."""
         ...
 
 
@@ -72,10 +83,15 @@ class VaderScorer:
         self._rules = rules_of(analyser, negations=NEGATIONS)
         self._phrases = Phrases((*PHRASES, *SILENT))
 
-    def score(self, texts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    def score(self, texts: Sequence[str]) -> Scored:
         """Return the polarity in [-1, 1] and the confidence in [0, 1] of each text; see `Scorer.score`."""
         scored = np.array([self._one(text) for text in texts], np.float64).reshape(-1, 2)
         return scored[:, 0].copy(), scored[:, 1].copy()
+
+    def classify(self, texts: Sequence[str]) -> Classified:
+        """Return polarity, confidence and the class of each text; see `labels` for the thresholds."""
+        polarity, confidence = self.score(texts)
+        return polarity, confidence, labels(polarity)
 
     def _one(self, text: str) -> tuple[float, float]:
         compound, neutral = self._rules.scores(self._phrases.join(cleaned(text[:MAX_CHARACTERS])))
@@ -107,28 +123,9 @@ def labels(
     return tuple(np.where(low, "negative", np.where(high, "positive", "neutral")).tolist())
 
 
-def scorer(name: str) -> Scorer:
-    """Return the scorer of that name.
-
-    Raises
-    ------
-    ConfigError
-        There is no scorer of that name.
-    MissingExtraError
-        A package that the scorer needs is not installed.
-    """
-    if name not in _SCORERS:
-        raise ConfigError(f"sentiment.scorer is {name!r}; give one of {', '.join(sorted(_SCORERS))}.")
-    return _SCORERS[name]()
-
-
-def _learned() -> Scorer:
-    from mlstrat.sentiment.learned.scorer import LearnedScorer
-
-    return LearnedScorer()
-
-
-_SCORERS: Mapping[str, Callable[[], Scorer]] = {"learned": _learned, "vader": VaderScorer}
+def says_something(text: str) -> bool:
+    """Tell whether there is a letter or a digit among the characters that are read."""
+    return any(map(str.isalnum, text[:MAX_CHARACTERS]))
 
 
 def plain_analyser() -> Any:

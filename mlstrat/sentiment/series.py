@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlstrat.arrays import FloatArray
-from mlstrat.config_sentiment import SentimentConfig, is_store
+from mlstrat.config_places import is_store
+from mlstrat.config_sentiment import SentimentConfig
 from mlstrat.data.bars import Bars
 from mlstrat.sentiment.align import SentimentSeries, neutral, to_bars
 from mlstrat.sentiment.choice import ScorerChoice, scorer

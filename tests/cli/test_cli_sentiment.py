@@ -1,12 +1,20 @@
 """`mlstrat sentiment`: labelled headlines in, a model out; headlines in, scored headlines out."""
 
+from io import StringIO
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from mlstrat.cli import sentiment_commands
+from mlstrat.cli.sentiment_progress import counting
+from mlstrat.config_sentiment import ScorerName
 from mlstrat.sentiment.learned import table
 from mlstrat.sentiment.learned.modelfile import load
 from mlstrat.sentiment.learned.scorer import LearnedScorer
+from mlstrat.sentiment.scorers import VaderScorer, labels
 
 pytest.importorskip("vaderSentiment", reason="the extra sentiment is not installed")
 
@@ -114,7 +122,50 @@ def test_vader_scores_and_labels_too(mlstrat, headlines, tmp_path):
     read = pd.read_csv(out)
     assert list(read.label[[0, 3]]) == ["positive", "negative"]
     result = mlstrat("sentiment", "score", headlines, "--scorer", "vader", "--even", *arguments)
-    assert "--model and --even are for the scorer learned" in result.stderr
+    assert "even classes are for the scorer learned" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_an_ensemble_scores_in_two_processes_as_in_one(mlstrat, headlines, tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(table, "ROWS", 2)
+    monkeypatch.setattr(sentiment_commands, "_CHUNK", 3)
+    written = []
+    for jobs in (1, 2):
+        out = tmp_path / f"{jobs}.{suffix}"
+        arguments = ("--text-column", "title", "--jobs", jobs, "-o", out)
+        weights = ("--scorer", "ensemble", "--weights", "vader=1, learned=3")
+        result = mlstrat("sentiment", "score", headlines, *weights, *arguments)
+        assert result.exit_code == 0, result.stderr
+        written.append(out.read_bytes())
+    assert written[0] == written[1]
+    read = pd.read_csv(out) if suffix == "csv" else pd.read_parquet(out)
+    texts = list(pd.read_csv(headlines, dtype=str, keep_default_na=False).title)
+    (p, c), (q, d) = VaderScorer().score(texts), LearnedScorer().score(texts)
+    np.testing.assert_allclose(read.confidence, (c + 3 * d) / 4, rtol=1e-12)
+    np.testing.assert_allclose(read.score * (c + 3 * d), c * p + 3 * d * q, rtol=1e-12, atol=1e-12)
+    assert list(read.label) == list(labels(read.score.to_numpy()))
+
+
+def test_the_command_offers_every_scorer():
+    assert {name.value for name in sentiment_commands.ScorerName} == set(get_args(ScorerName))
+
+
+def test_progress_is_told_now_and_then():
+    said, seconds = StringIO(), iter([0.0, 0.0, 4.0, 11.0, 11.0, 20.0, 22.0, 22.0])
+    with counting(Console(file=said, width=100), lambda: next(seconds)) as told:
+        for done in (100, 1_100, 2_000, 4_400):
+            told(done)
+    assert said.getvalue().splitlines() == [
+        "1,100 headlines scored, 100 a second",
+        "4,400 headlines scored, 200 a second",
+    ]
+
+
+def test_progress_counts_on_a_terminal():
+    said = StringIO()
+    with counting(Console(file=said, force_terminal=True, width=100)) as told:
+        told(1_234)
+    assert "1,234 headlines scored" in said.getvalue()
 
 
 def test_a_model_of_ones_own_and_even_classes(mlstrat, labelled, headlines, tmp_path):
@@ -139,6 +190,18 @@ def test_a_model_of_ones_own_and_even_classes(mlstrat, labelled, headlines, tmp_
         (("score", "none.csv", "-o", "out.csv"), "cannot be read"),
         (("score", "broken.parquet", "-o", "out.csv"), "is no readable table"),
         (("score", "headlines.csv", "--model", "headlines.csv", "-o", "out.csv"), "is no sentiment model"),
+        (("score", "text.csv", "--scorer", "ensemble", "-o", "out.csv"), "give the weights of scorers"),
+        (("score", "text.csv", "--weights", "vader=1", "-o", "out.csv"), "with the scorer ensemble"),
+        (
+            ("score", "text.csv", "--scorer", "ensemble", "--weights", "vader=a", "-o", "out.csv"),
+            "--weights has 'vader=a'",
+        ),
+        (
+            ("score", "text.csv", "--scorer", "ensemble", "--weights", "oracle=1", "-o", "out.csv"),
+            "a weight for 'oracle'",
+        ),
+        (("score", "text.csv", "--scorer", "finbert", "--model", "gone/", "-o", "out.csv"), "is no folder"),
+        (("score", "text.csv", "--jobs", "0", "-o", "out.csv"), "jobs is 0; give 1 or more"),
         (("train", "headlines.csv", "--text-column", "title", "-o", "m.model"), "has no column label"),
         (
             ("train", "headlines.csv", "--text-column", "title", "--label-column", "id", "-o", "m"),
@@ -151,6 +214,7 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 nothing")
+    (tmp_path / "text.csv").write_text("text\nup\n")
     (tmp_path / "loose.csv").write_text("text,by\nup, up and away,me\n")
     (tmp_path / "scored.csv").write_text("text,label\nup,good\n")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mlstrat.errors import ConfigError
-from mlstrat.sentiment.chunks import score_chunks
+from mlstrat.sentiment.choice import ScorerChoice
+from mlstrat.sentiment.chunks import classify_chunks, score_chunks
+from mlstrat.sentiment.learned.scorer import LearnedScorer
 from mlstrat.sentiment.scorers import VaderScorer
 
 pytest.importorskip("vaderSentiment")
@@ -22,6 +24,25 @@ def test_chunks_have_the_scores_of_all_texts_in_order(jobs, chunk):
     assert [len(polarity) for polarity, _ in made[:-1]] == [chunk] * (len(made) - 1)
     for k, whole in enumerate(VaderScorer().score(texts)):
         np.testing.assert_array_equal(np.concatenate([part[k] for part in made]), whole)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_choice_is_made_in_each_process_and_its_classes_come_along(jobs):
+    choice = ScorerChoice("learned", even=True)
+    made = list(classify_chunks(iter(TEXTS), choice, jobs, 400))
+    polarity, confidence, names = LearnedScorer(even=True).classify(TEXTS)
+    np.testing.assert_array_equal(np.concatenate([part[0] for part in made]), polarity)
+    np.testing.assert_array_equal(np.concatenate([part[1] for part in made]), confidence)
+    assert tuple(name for part in made for name in part[2]) == names
+
+
+def test_a_mistake_in_the_texts_ends_the_workers():
+    def broken() -> Iterator[str]:
+        yield from TEXTS[:30]
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(score_chunks(broken(), "vader", 2, 10))
 
 
 @pytest.mark.parametrize(("jobs", "most"), [(1, 10), (2, 70)])

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlstrat.errors import ConfigError, MissingExtraError
+from mlstrat.errors import MissingExtraError
 from mlstrat.sentiment import scorers
 from mlstrat.sentiment.lexicon import NEGATIONS, NEUTRAL, PHRASES, SILENT, WORDS
 from mlstrat.sentiment.reading import Phrases, cleaned
-from mlstrat.sentiment.scorers import MAX_CHARACTERS, VaderScorer, labels, plain_analyser, scorer
+from mlstrat.sentiment.scorers import MAX_CHARACTERS, VaderScorer, labels, plain_analyser, says_something
 
 LABELLED = Path(__file__).parents[3] / "shared" / "data" / "sentiment"
 CLASSES = ("negative", "neutral", "positive")
@@ -148,6 +148,19 @@ def test_company_news_has_its_label(vader, expected, text):
     assert labels(vader.score([text])[0]) == (expected,)
 
 
+def test_classes_follow_the_polarity(vader):
+    texts = [*GOOD, *BAD, *PLAIN]
+    polarity, confidence, names = vader.classify(texts)
+    for found, expected in zip((polarity, confidence), vader.score(texts), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert names == ("positive",) * len(GOOD) + ("negative",) * len(BAD) + ("neutral",) * len(PLAIN)
+
+
+def test_only_letters_and_digits_say_something_and_only_where_they_are_read():
+    texts = ("a", "7", "\u6f22", "", " \t", "?!...", "\U0001f680", "." * MAX_CHARACTERS + "a")
+    assert [says_something(text) for text in texts] == [True] * 3 + [False] * 5
+
+
 def test_labels_include_their_thresholds():
     polarity = np.array([-1.0, -0.25, -0.2499, 0.0, 0.2499, 0.25, 1.0])
     assert labels(polarity) == ("negative",) * 2 + ("neutral",) * 3 + ("positive",) * 2
@@ -212,7 +225,7 @@ def test_labelled_headlines_are_read_better_than_by_vader_alone(vader, name):
 def test_each_text_is_scored_on_its_own(vader):
     texts = [*GOOD, *BAD, *PLAIN]
     forward = vader.score(texts)
-    backward = scorer("vader").score(texts[::-1])
+    backward = VaderScorer().score(texts[::-1])
     for ahead, back in zip(forward, backward, strict=True):
         np.testing.assert_array_equal(ahead, back[::-1])
 
@@ -269,24 +282,19 @@ def test_hostile_text_is_soon_scored(vader, text):
     assert -1 <= polarity[0] <= 1
 
 
-def test_an_unknown_scorer_is_refused():
-    with pytest.raises(ConfigError, match=r"sentiment\.scorer is 'oracle'; give one of .*vader"):
-        scorer("oracle")
-
-
 def test_a_missing_lexicon_package_is_named(monkeypatch):
     monkeypatch.setattr(scorers, "find_spec", lambda _name: None)
     with pytest.raises(
         MissingExtraError, match=r'needs the package vaderSentiment: run `pip install "mlstrat\[sentiment\]"`'
     ):
-        scorer("vader")
+        VaderScorer()
 
 
 def test_a_missing_nltk_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "nltk", None)
     monkeypatch.delitem(sys.modules, "nltk.data", raising=False)
     with pytest.raises(MissingExtraError, match="needs the package nltk"):
-        scorer("vader")
+        VaderScorer()
 
 
 def test_the_vocabulary_is_well_formed():

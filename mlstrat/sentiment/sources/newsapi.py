@@ -1,0 +1,94 @@
+"""Articles from NewsAPI, https://newsapi.org/docs/endpoints/everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import SecretStr
+
+from mlstrat.sentiment.items import Item
+from mlstrat.sentiment.sources.paging import all_pages
+from mlstrat.sentiment.sources.queries import Subject, quoted, subject_of
+from mlstrat.sentiment.sources.reading import Pile, moment, name, part, rows, text
+from mlstrat.sentiment.sources.web import Access, Visit, Web
+from mlstrat.sentiment.sources.wire import Auth
+
+BASE_URL = "https://newsapi.org"
+_PAGE = 100
+_LANGUAGE = "en"
+# What stands in the place of an article that was taken down.
+_REMOVED = "[Removed]"
+
+
+class NewsApi:
+    """English articles whose text names a symbol.
+
+    A page is the newest 100 articles up to a time, and the next page goes up to the oldest of those: plans
+    that give only 100 results of a question still give all.
+
+    Parameters
+    ----------
+    key : SecretStr
+        The key; sent as the header X-Api-Key.
+    access : Access
+        Cache, clock and limits.
+    base_url : str
+        Scheme and host.
+    """
+
+    name = "newsapi"
+
+    def __init__(self, key: SecretStr, access: Access, base_url: str = BASE_URL) -> None:
+        self._url = f"{base_url.rstrip('/')}/v2/everything"
+        self._web = Web(self.name, (base_url,), access, 1.0, Auth(key, header="X-Api-Key"))
+
+    def fetch(self, symbol: str, since: datetime, until: datetime) -> Sequence[Item]:
+        """Return articles, oldest first; see `Source.fetch`."""
+        subject, pile = subject_of(symbol, self.name), Pile(self.name, since, until)
+        with self._web.visit() as visit:
+            return all_pages(pile, self._pages(visit, subject, pile), self._web.access.limits.pages)
+
+    def _pages(self, visit: Visit, subject: Subject, pile: Pile) -> Iterator[None]:
+        upto = pile.until
+        while True:
+            params = {
+                "q": _query(subject),
+                "from": _stamp(pile.since),
+                "to": _stamp(upto),
+                "language": _LANGUAGE,
+                "sortBy": "publishedAt",
+                "pageSize": str(_PAGE),
+            }
+            articles = rows(visit.json(self._url, params), "articles", self.name)
+            new = [_add(pile, article) for article in articles]
+            times = [time for article in articles if (time := moment(article.get("publishedAt")))]
+            if len(articles) < _PAGE or not any(new) or min(times) >= upto:
+                return
+            upto = min(times)
+            yield
+
+
+def _add(pile: Pile, article: Mapping[str, Any]) -> bool:
+    title, url = text(article.get("title")), name(article.get("url"))
+    if title == _REMOVED:
+        return False
+    return pile.add(
+        url or title,
+        title,
+        moment(article.get("publishedAt")),
+        publisher=name(part(article, "source").get("name")),
+        url=url,
+        language=_LANGUAGE,
+    )
+
+
+def _query(subject: Subject) -> str:
+    if subject.is_coin:
+        return quoted(subject.words)
+    return f'"{subject.ticker}" AND (stock OR shares OR ETF OR crypto OR token)'
+
+
+def _stamp(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")

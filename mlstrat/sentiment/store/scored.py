@@ -1,0 +1,40 @@
+"""The headlines of a store with their scores: those that it keeps, the others made anew."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlstrat.arrays import FloatArray
+from mlstrat.sentiment.choice import ScorerChoice, scorer
+from mlstrat.sentiment.headlines import Headlines
+from mlstrat.sentiment.store.database import SentimentStore
+from mlstrat.sentiment.store.versions import version_of
+
+
+def read_store(source: str, symbol: str, choice: ScorerChoice) -> tuple[Headlines, FloatArray, FloatArray]:
+    """Return what a store has of a symbol for a back-test; the store is not written to.
+
+    Parameters
+    ----------
+    source : str
+        Address of the store, which must be there.
+    symbol : str
+        Chooses the headlines that count.
+    choice : ScorerChoice
+        Who scores what this very version has not scored before.
+
+    Returns
+    -------
+    headlines : Headlines
+        In the wording seen first: a later edit would tell of the future.
+    polarity, confidence : (n_headlines,) float64
+        As from `Scorer.score`.
+    """
+    with SentimentStore(source, create=False) as store:
+        headlines = store.headlines(symbol, first_wording=True)
+        polarity, confidence = store.scores(headlines.texts, version_of(choice))
+    missing = np.flatnonzero(np.isnan(polarity))
+    if len(missing):
+        found = scorer(choice).score([headlines.texts[row] for row in missing])
+        polarity[missing], confidence[missing] = found
+    return headlines, polarity, confidence
