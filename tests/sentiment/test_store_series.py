@@ -123,3 +123,14 @@ def test_an_address_is_told_from_a_file():
         map(is_store, ("none", "sample:headlines", "news.csv", "sqlite.csv", "a/postgresql.parquet"))
     )
     assert parse_config({"sentiment": {"source": "sqlite:///a.db"}}).sentiment.source == "sqlite:///a.db"
+
+
+def test_the_index_of_the_crypto_market_counts_for_coins_only(tmp_path):
+    at = datetime(2024, 5, 2, tzinfo=UTC)
+    index = Item(
+        "fear_greed", "2024-05-01", "Fear & Greed index 74: Greed", at - timedelta(days=1), polarity=0.48
+    )
+    with SentimentStore(tmp_path / "news.db") as store:
+        store.add([index], at)
+        told = {symbol: len(store.headlines(symbol)) for symbol in ("BTCUSDT", "ETHUSDT", "", "SPY")}
+    assert told == {"BTCUSDT": 1, "ETHUSDT": 1, "": 1, "SPY": 0}

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from mlstrat.sentiment.aliases import coin_of, concerns
+from mlstrat.sentiment.aliases import COINS, coin_of, concerns
 from mlstrat.sentiment.headlines import Headlines
 from mlstrat.sentiment.store.tables import mentions, texts
+
+# Sources that tell of the crypto market without naming a coin.
+_OF_COINS = ("fear_greed",)
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def headlines(connection: Any, asked: Asked, origin: str) -> Headlines:
     coin = coin_of(asked.symbol)
     chosen = _chosen(asked)
     found = connection.execute(_about(coin, chosen)).mappings().all()
-    rows = [row for row in found if row["sure"] or concerns(coin, f"{row['text']} {row['subjects']}")]
+    rows = [row for row in found if _counts(row, coin)]
     total = connection.execute(sa.select(sa.func.count()).select_from(chosen)).scalar_one()
     return Headlines(
         published_at=_moments(rows, "published_at"),
@@ -46,6 +49,13 @@ def headlines(connection: Any, asked: Asked, origin: str) -> Headlines:
         reach=np.array([row["reach"] for row in rows], np.float64),
         given_polarity=np.array([row["polarity"] for row in rows], np.float64),
     )
+
+
+def _counts(row: Any, coin: str) -> bool:
+    """Whether a text counts for a coin, or for a symbol that is none; the empty one takes everything."""
+    if coin and coin not in COINS and row["source"] in _OF_COINS:
+        return False
+    return bool(row["sure"]) or concerns(coin, f"{row['text']} {row['subjects']}")
 
 
 def _chosen(asked: Asked) -> Any:
