@@ -31,6 +31,7 @@ _PUBLIC = {
     "feature_importance": "mlstrat.importance",
     "get_feature_importance_analysis": "mlstrat.importance",
     "FeatureEngineering": "mlstrat.guide",
+    "SentimentAnalysis": "mlstrat.sentiment.analysis.analyser",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -130,7 +130,7 @@ def test_the_index_of_the_crypto_market_counts_for_coins_only(tmp_path):
     index = Item(
         "fear_greed", "2024-05-01", "Fear & Greed index 74: Greed", at - timedelta(days=1), polarity=0.48
     )
-    with SentimentStore(tmp_path / "news.db") as store:
+    with SentimentStore(str(tmp_path / "news.db")) as store:
         store.add([index], at)
         told = {symbol: len(store.headlines(symbol)) for symbol in ("BTCUSDT", "ETHUSDT", "", "SPY")}
     assert told == {"BTCUSDT": 1, "ETHUSDT": 1, "": 1, "SPY": 0}
