@@ -1,6 +1,7 @@
 """Scorers of headlines: how right, how fast, and how they use two cores.
 
-    python benchmarks/sentiment.py [--parts vader] [--labelled FOLDER] [--million 1000000] [--random 50000]
+    python benchmarks/sentiment.py [--parts vader learned] [--labelled FOLDER] [--million 1000000]
+        [--random 50000] [--embedded MODEL]
 
 Part `vader`, beside NLTK's own analyser with VADER's own lexicon and thresholds of +-0.05, on the bundled
 headlines and in one process, best of `--repeats` in turns:
@@ -14,6 +15,16 @@ headlines and in one process, best of `--repeats` in turns:
     labelled                with `--labelled`, a folder with `twitter_fin_news.csv` and `cryptolin.csv`:
                             accuracy, macro-F1 and confusion matrix (rows: truth; negative, neutral, positive)
                             of both, on the official split and the last 20 % by date
+
+Part `learned`, on the same headlines, with the model that ships:
+
+    headlines_per_s         of one core, loading aside
+    times_nltk              that, over NLTK's own analyser in the same process and in turns
+    load_ms                 reading the model's file, best of `--repeats`
+    hostile_ms, two_worker_speedup, peak_mib    as above
+    embedded_per_s          with `--embedded`, a model that was trained with embeddings: of one core, on 200
+    labelled                with `--labelled`: the model that ships and, with `--embedded`, that one, on the
+                            official split, and on the whole and the last 20 % of headlines it never saw
 
 Ends with one JSON line.
 """
@@ -33,6 +44,8 @@ import numpy as np
 
 from mlstrat.sentiment.chunks import score_chunks
 from mlstrat.sentiment.headlines import read_headlines
+from mlstrat.sentiment.learned.modelfile import load
+from mlstrat.sentiment.learned.scorer import SHIPPED, LearnedScorer
 from mlstrat.sentiment.lexicon import NEGATIONS
 from mlstrat.sentiment.rules import rules_of
 from mlstrat.sentiment.scorers import VaderScorer, labels, plain_analyser, vocabulary
@@ -154,6 +167,48 @@ def vader(asked: argparse.Namespace) -> dict[str, object]:
     }
 
 
+def learned(asked: argparse.Namespace) -> dict[str, object]:
+    texts = list(read_headlines("sample:headlines", "BTCUSDT").texts)[: asked.headlines or None]
+    ours, plain = LearnedScorer(), plain_analyser()
+    ours.score(texts[:10])  # compiled
+    own, nltk = best(
+        asked.repeats, lambda: ours.score(texts), lambda: [plain.polarity_scores(text) for text in texts]
+    )
+    rate, theirs = len(texts) / own, len(texts) / nltk
+    slowest = max(best(asked.repeats, lambda text=text: ours.score([text]))[0] for text in HOSTILE.values())
+    embedded = LearnedScorer(load(asked.embedded)) if asked.embedded else None
+    return {
+        "headlines_per_s": round(rate),
+        "nltk_headlines_per_s": round(theirs),
+        "times_nltk": round(rate / theirs, 1),
+        "load_ms": round(1000 * best(asked.repeats, lambda: load(SHIPPED))[0]),
+        "hostile_ms": round(1000 * slowest, 2),
+        **in_chunks("learned", texts, asked),
+        "embedded_per_s": embedded and round(200 / slow(asked, embedded, texts)),
+        "labelled": unseen(asked.labelled, ours, embedded) if asked.labelled else None,
+    }
+
+
+def slow(asked: argparse.Namespace, embedded: LearnedScorer, texts: Sequence[str]) -> float:
+    return best(asked.repeats, lambda: embedded.score(texts[:200]))[0]
+
+
+def unseen(folder: Path, *scorers: LearnedScorer | None) -> dict[str, object]:
+    import pandas as pd
+
+    parts = list(test_parts(folder))
+    whole = pd.read_csv(folder / "cryptolin.csv")
+    parts.append(("cryptolin, whole", whole.text.tolist(), whole.label.tolist()))
+    return {
+        name: {
+            key: judged(truth, one.classify(texts)[2])
+            for key, one in zip(("shipped", "embedded"), scorers, strict=True)
+            if one is not None
+        }
+        for name, texts, truth in parts
+    }
+
+
 def in_chunks(name: str, texts: Sequence[str], asked: argparse.Namespace) -> dict[str, object]:
     """Speed-up by two processes, and the memory of this one, for a stream of headlines."""
 
@@ -167,13 +222,14 @@ def in_chunks(name: str, texts: Sequence[str], asked: argparse.Namespace) -> dic
     return {"two_worker_speedup": round(one / two, 2), "peak_mib": round(peak)}
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {"vader": vader}
+PARTS: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {"vader": vader, "learned": learned}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--labelled", type=Path, help="folder of the labelled headlines")
+    parser.add_argument("--embedded", type=Path, help="a model trained with --embeddings")
     parser.add_argument("--headlines", type=int, default=0, help="0 = all that are bundled")
     parser.add_argument("--million", type=int, default=1_000_000, help="headlines of the stream")
     parser.add_argument("--chunk", type=int, default=5_000)

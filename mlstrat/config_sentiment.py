@@ -20,7 +20,7 @@ class SentimentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     source: str = "none"
-    scorer: ScorerName = "vader"
+    scorer: ScorerName = "learned"
     model: str = ""
     scorer_weights: Weights = {}
     known_by: Literal["published", "seen"] = "published"

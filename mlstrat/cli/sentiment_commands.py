@@ -72,7 +72,7 @@ def train(
     texts, labels = read_labelled(labelled, text_column, label_column)
     unlabelled = read_texts(feed, feed_column) if feed else []
     make_folder(output.parent)
-    typer.echo(f"fitting eleven times to {len(texts):,} texts", err=True)
+    typer.echo(f"fitting sixteen times to {len(texts):,} texts", err=True)
     model, found = fit(texts, labels, seed=seed, about=about, embeddings=embeddings, feed=unlabelled)
     _show(found)
     content = dumps(model)

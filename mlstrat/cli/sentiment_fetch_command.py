@@ -51,7 +51,7 @@ def fetch(
             metavar="FILE", help="Keys of the sources, in TOML, readable by you alone; else the environment."
         ),
     ] = None,
-    score: Annotated[Scored, typer.Option(help="Who scores the texts that are new.")] = Scored.vader,
+    score: Annotated[Scored, typer.Option(help="Who scores the texts that are new.")] = Scored.learned,
     file: Annotated[
         list[Path] | None,
         typer.Option(

@@ -70,12 +70,12 @@ def test_a_file_goes_into_a_store_and_a_run_reads_it(fetch, place, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert result.stdout == (
         f"{place}: 3 new, 0 revised and 0 known texts of BTCUSDT from file; 1 repeat another publisher's; "
-        "2 scored by vader\n"
+        "2 scored by learned\n"
     )
     assert result.stderr == "file: 3 new, 0 known\n"
     again = fetch("--file", file)
     assert "0 new, 0 revised and 3 known texts" in again.stdout
-    assert "; 0 scored by vader" in again.stdout
+    assert "; 0 scored by learned" in again.stdout
     with SentimentStore(str(place), create=False) as store:
         assert len(store.headlines("BTCUSDT", duplicates=False)) == 2
 

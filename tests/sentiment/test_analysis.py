@@ -187,7 +187,7 @@ def test_a_component_without_texts_has_no_vote(store):
 
 def test_texts_without_a_mood_are_counted_and_have_no_vote(store):
     store.add([item("rss", 1, None, "bitcoin weekly table"), item("x", 1, None, "bitcoin 12:30")], NOW)
-    said = SentimentAnalysis(store).get_combined_sentiment("BTCUSDT", as_of=NOW)
+    said = SentimentAnalysis(store, "vader").get_combined_sentiment("BTCUSDT", as_of=NOW)
     assert (said["confidence"], said["recommendation"]["weight"]) == (0.0, 0.0)
     assert said["news_component"]["news_count"] == said["social_component"]["mention_count"] == 1
     assert "none of 2 texts has a mood" in said["recommendation"]["reason"]

@@ -94,7 +94,7 @@ def test_the_demo_says_where_it_has_no_headlines():
     series = mood_for(bars, SentimentConfig(source="sample:headlines"))
     assert series.notes[-1].startswith(
         "Sentiment is unknown in 2021-09 and from 2022-08 to 2024-09, where it has no vote; it is known on "
-        "less than half of the bars of 2021-10 (19\u00a0%) and 2022-07 (23\u00a0%)"
+        "less than half of the bars of 2021-10 (45\u00a0%) and 2022-07 (26\u00a0%)"
     )
 
 

@@ -72,7 +72,7 @@ def test_a_later_edit_changes_nothing(address):
 
 
 def test_kept_scores_are_taken_and_missing_ones_made(address, monkeypatch):
-    plain = mood_for(make_bars(60), SentimentConfig(source=address))
+    plain = mood_for(make_bars(60), SentimentConfig(source=address, scorer="vader"))
     read: list[str] = []
     original = VaderScorer.score
 
@@ -84,11 +84,11 @@ def test_kept_scores_are_taken_and_missing_ones_made(address, monkeypatch):
         store.score(scorer("vader"), version_of("vader"), START)
         monkeypatch.setattr(VaderScorer, "score", counting)
         np.testing.assert_array_equal(
-            mood_for(make_bars(60), SentimentConfig(source=address)).score, plain.score
+            mood_for(make_bars(60), SentimentConfig(source=address, scorer="vader")).score, plain.score
         )
         assert read == []
         store.add([Item("rss", "9", "Markets rally", START)], START)
-    mood_for(make_bars(60), SentimentConfig(source=address))
+    mood_for(make_bars(60), SentimentConfig(source=address, scorer="vader"))
     assert read == ["Markets rally"]
 
 

@@ -67,7 +67,7 @@ class SentimentAnalysis:
     def __init__(
         self,
         store: SentimentStore | str | Path | None = None,
-        scorer: str | ScorerChoice = "vader",
+        scorer: str | ScorerChoice = "learned",
         clock: Callable[[], datetime] = utc_now,
         *,
         settings: SentimentConfig | None = None,

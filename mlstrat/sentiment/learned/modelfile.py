@@ -1,6 +1,6 @@
 """The file of a learned scorer: strings and plain numbers. Loading it runs no code.
 
-    bytes 0 to 7     b"MLSTXT01"
+    bytes 0 to 7     b"MLSTXT02"
     bytes 8 to 39    SHA-256 of everything after them
     bytes 40 to 47   length of the text part, little-endian
     then             strings and the card, JSON
@@ -23,16 +23,17 @@ import numpy as np
 from mlstrat.arrays import FloatArray
 from mlstrat.errors import ModelError
 from mlstrat.files import write_bytes
+from mlstrat.sentiment.learned.encoder import WIDTH
 from mlstrat.sentiment.learned.kernels import DENSE, LONGEST_PHRASE
-from mlstrat.sentiment.learned.model import CLASSES, HeadlineModel
+from mlstrat.sentiment.learned.model import CLASSES, Feed, HeadlineModel
 from mlstrat.sentiment.learned.vocabulary import Vocabulary
 
-MAGIC = b"MLSTXT01"
+MAGIC = b"MLSTXT02"
 _HEAD = len(MAGIC) + 32 + 8
 MAX_BYTES = 64 * 2**20
 _STRINGS = ("words", "characters", "entries")
 _PLAIN = ("scale", "unknown")
-_KEYS = {*_STRINGS, *_PLAIN, "card"}
+_KEYS = {*_STRINGS, *_PLAIN, "card", "embedded"}
 _LONGEST = 1_000  # characters of a string; none of a text can have more
 _SHOWN = 200
 
@@ -42,7 +43,8 @@ def dumps(model: HeadlineModel) -> bytes:
     from safetensors.numpy import save as written
 
     known = model.vocabulary
-    text = {name: getattr(known, name) for name in (*_STRINGS, *_PLAIN)} | {"card": model.card}
+    text = {name: getattr(known, name) for name in (*_STRINGS, *_PLAIN)}
+    text |= {"card": model.card, "embedded": model.embedded}
     arrays: bytes = written({name: np.ascontiguousarray(array) for name, array in _arrays(model).items()})
     head = json.dumps(text, sort_keys=True, allow_nan=False).encode()
     body = len(head).to_bytes(8, "little") + head + arrays
@@ -105,6 +107,18 @@ def _arrays(model: HeadlineModel) -> dict[str, Any]:
         "weights": model.weights.astype(np.float32),
         "intercept": model.intercept,
         "even": model.even,
+        **_feed_arrays(model.feed),
+    }
+
+
+def _feed_arrays(feed: Feed | None) -> dict[str, Any]:
+    if feed is None:
+        return {}
+    return {
+        "gate": feed.gate.astype(np.float32),
+        "bias": np.array([feed.bias]),
+        "shift": feed.shift,
+        "constant": feed.constant,
     }
 
 
@@ -115,7 +129,8 @@ def _checked(text: Any, arrays: Mapping[str, Any]) -> HeadlineModel:
     scale, unknown = (_share(text[name], name) for name in _PLAIN)
     if any(not 0 < len(entry.split(" ")) <= LONGEST_PHRASE for entry in entries):
         raise ValueError("an entry of its lexicon is too long")
-    columns = len(words) + len(characters) + DENSE
+    if type(text["embedded"]) is not bool:
+        raise ValueError("embedded is neither true nor false")
     group = np.array(arrays["group"], np.int64)
     if (
         arrays["group"].dtype != np.int64
@@ -135,12 +150,24 @@ def _checked(text: Any, arrays: Mapping[str, Any]) -> HeadlineModel:
         unknown,
     )
     shape = (len(CLASSES),)
+    columns = vocabulary.columns + WIDTH * text["embedded"]
     return HeadlineModel(
         vocabulary,
         _floats(arrays, "weights", (columns, *shape), np.float32),
         _floats(arrays, "intercept", shape),
         _floats(arrays, "even", shape),
         text["card"],
+        _feed(arrays, vocabulary) if "gate" in arrays else None,
+        text["embedded"],
+    )
+
+
+def _feed(arrays: Mapping[str, Any], vocabulary: Vocabulary) -> Feed:
+    return Feed(
+        _floats(arrays, "gate", (vocabulary.columns - DENSE,), np.float32),
+        float(_floats(arrays, "bias", (1,))[0]),
+        _floats(arrays, "shift", (DENSE, len(CLASSES))),
+        _floats(arrays, "constant", (len(CLASSES),)),
     )
 
 

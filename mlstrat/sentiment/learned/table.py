@@ -46,6 +46,17 @@ def read_labelled(path: Path, text_column: str, label_column: str) -> tuple[list
     )
 
 
+def read_texts(path: Path, column: str) -> list[str]:
+    """Read a column of texts; blank ones are left out.
+
+    Raises
+    ------
+    DataError
+        The file or the column is not what it should be.
+    """
+    return [text for chunk in chunks_of(path) for text in texts_of(chunk, column, path) if text.strip()]
+
+
 def chunks_of(path: Path) -> Iterator[pd.DataFrame]:
     """Yield the rows of a table, some at a time; the cells of a CSV are text.
 

@@ -70,6 +70,11 @@ class Vocabulary:
     scale: float
     unknown: float
 
+    @property
+    def columns(self) -> int:
+        """How many numbers a line becomes."""
+        return len(self.words) + len(self.characters) + kernels.DENSE
+
     @cached_property
     def _tables(self) -> tuple[kernels.Table, kernels.Table, kernels.Table]:
         strings = self.words, self.characters, self.entries
