@@ -1,7 +1,9 @@
-"""What sentiment was worth: the same windows and models, with sentiment and without it.
+"""What sentiment was worth: the same windows, with sentiment and without it.
 
-Models never see sentiment: it enters behind them, where scores become odds. So nothing is fitted anew here
-but the odds of each window, on its own calibration tail, once with a vote of sentiment and once without.
+As a rule models see no sentiment: it enters behind them, where scores become odds. Then nothing is fitted
+anew here but the odds of each window, on its own calibration tail, once with a vote of sentiment and once
+without. Where models see it (`sentiment.features`), the run without it is one of models that do not, fitted
+on the same windows, labels and seeds.
 """
 
 from __future__ import annotations
@@ -14,20 +16,29 @@ from mlstrat.arrays import BoolArray, FloatArray
 from mlstrat.bootstrap import bootstrap_block, bootstrap_mean
 from mlstrat.controls import seed_row
 from mlstrat.execution.kernel import simulate
+from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
+from mlstrat.inputs import without_mood
 from mlstrat.models.scores import log_losses
-from mlstrat.pipeline import Run
+from mlstrat.pipeline import Run, Watcher, run_panel
 from mlstrat.predictions import Predictions, SentimentGate
 from mlstrat.reports.ablation import Ablation, Variant
 from mlstrat.signals.decide import decide
 from mlstrat.signals.odds import break_even_threshold
 from mlstrat.signals.terms import risk_rules, trade_terms
-from mlstrat.walkforward import predictions_of
+from mlstrat.transfer import load_start
+from mlstrat.walkforward import Fits, predictions_of
 from mlstrat.window import FittedWindow, forecast_width, rescored
 from mlstrat.window_odds import odds_in
 
 
-def ablation_of(made: Run, store: FoldStore) -> Ablation | None:
+def ablation_of(
+    made: Run,
+    store: FoldStore,
+    watcher: Watcher | None = None,
+    cache: FoldCache | None = None,
+    fits: Fits | None = None,
+) -> Ablation | None:
     """Compare a finished run with the same run without sentiment, and with sentiment at its whole weight.
 
     Parameters
@@ -36,27 +47,47 @@ def ablation_of(made: Run, store: FoldStore) -> Ablation | None:
         The run.
     store : FoldStore
         Its windows.
+    watcher : Watcher, optional
+        Told what goes on.
+    cache, fits
+        As for `mlstrat.pipeline.run`; nothing is fitted where the models see no sentiment.
 
     Returns
     -------
     Ablation or None
         None where no predicted bar with a known outcome has known sentiment, or the settings give it no
-        weight.
+        weight and show it to no model.
     """
     mood, known = made.panel.mood, made.predictions.known
-    if made.config.signals.sentiment_weight == 0.0 or not (mood.known & known).any():
+    seen, weight = made.config.sentiment.features, made.config.signals.sentiment_weight
+    if not (seen or weight > 0.0) or not (mood.known & known).any():
         return None
-    without, always = (_executed(made, _with_share(made, store, share)) for share in (0.0, 1.0))
+    watcher = watcher or Watcher()
+    always = _executed(made, _with_share(made, store, 1.0))
+    without = _unseen(made, watcher, cache, fits) if seen else _executed(made, _with_share(made, store, 0.0))
     base = _losses(without)
     judged = np.asarray(mood.known & np.isfinite(base))
     if not judged.any():
         return None
-    runs = {"no vote": without, "as it counts in this run": made, "whole weight": always}
+    nobody = "not seen, no vote" if seen else "no vote"
+    runs = {nobody: without, "as it counts in this run": made, "whole weight": always}
     rows = (_variant(name, one, base, judged) for name, one in runs.items())
     nothing, gated, whole = rows
     windows = made.predictions.windows
     heard = sum(window.sentiment.share > 0.0 for window in windows)
-    return Ablation(nothing, gated, whole, bars=int(judged.sum()), heard=heard, windows=len(windows))
+    return Ablation(nothing, gated, whole, int(judged.sum()), heard, len(windows), seen)
+
+
+def _unseen(made: Run, watcher: Watcher, cache: FoldCache | None, fits: Fits | None) -> Run:
+    """Return the run of models that see no sentiment, which has no vote either."""
+    watcher.stage("fitting the models without sentiment")
+    sentiment = made.config.sentiment.model_copy(update={"features": False})
+    signals = made.config.signals.model_copy(update={"sentiment_weight": 0.0})
+    config = made.config.model_copy(update={"sentiment": sentiment, "signals": signals})
+    features = without_mood(made.panel.features)
+    start = load_start(config, features.names, made.panel.bars.timeframe)
+    panel = replace(made.panel, features=features, start=start)
+    return run_panel(panel, config, cache=cache, fits=fits)
 
 
 def _with_share(made: Run, store: FoldStore, share: float) -> Predictions:

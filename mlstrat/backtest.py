@@ -163,8 +163,9 @@ def backtest(
             others=others,
         )
         controls = controls_of(made, watcher, cache, fits)
+        ablation = ablation_of(made, store, watcher, cache, fits)
         watcher.stage("writing the report")
-        _write(folder, made, manifest, inputs, controls, ablation_of(made, store))
+        _write(folder, made, manifest, inputs, controls, ablation)
     return _finished(folder, reused=False)
 
 

@@ -2,7 +2,8 @@
 
 A run folder holds its own windows and needs nothing from here. The cache is what makes the next run cheap:
 what the models of a window read is hashed by content, so that appended bars, other thresholds, stops, fees
-or headlines find them again, and another feature, label, seed, library or line of code does not.
+or headlines that no model sees find them again, and another feature, label, seed, library or line of code
+does not.
 
 One entry is one file: the SHA-256 of the rest, then safetensors. It appears whole by one rename, so that a
 kill leaves no half of one, and the time of its last use is its own. One process writes at a time. An entry

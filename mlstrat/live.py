@@ -16,8 +16,8 @@ from mlstrat.errors import ConfigError, DataError, ModelError, NotEnoughBarsErro
 from mlstrat.execution.types import Decisions
 from mlstrat.features.choose import choose, market_of
 from mlstrat.features.lookup import find
-from mlstrat.features.matrix import build
 from mlstrat.features.registry import Feature
+from mlstrat.inputs import build_inputs, of_bars, sees_mood
 from mlstrat.models.ensemble import advance_block
 from mlstrat.models.guests import predict_with
 from mlstrat.models.stacking import Inner
@@ -89,7 +89,7 @@ class LiveForecast:
     bars : Bars
         From the bar after `about.seen_until` to the last one.
     x : (n_bars, n_features) float64
-        Their features.
+        What the model sees of them.
     mood : SentimentSeries
         Their sentiment.
     predictions : Predictions
@@ -159,9 +159,9 @@ class Predictor:
         names = self.capsule.about.features
         first = self._first(bars)
         self._check_warm(bars, first)
-        matrix = build(bars, (*names, ATR_FEATURE), others=self.others)
+        matrix = build_inputs(bars, (*names, ATR_FEATURE), mood, self.others)
         x = np.ascontiguousarray(matrix.values[first:, : len(names)])
-        later, mood = bars[first:], _tail(mood, first)
+        later, mood = bars[first:], mood[first:]
         predictions = self._predictions(later, x, mood)
         atr_px = matrix.column(ATR_FEATURE)
         novelty = np.r_[np.full(first, np.nan), predictions.novelty]
@@ -173,7 +173,7 @@ class Predictor:
             later, predictions, mood, atr_px[first:], self.config, flags=flags, confirmed=confirmed
         )
         risk = risk_columns(bars, atr_px, predictions)
-        notes = (*self._notes(later), *_skip_notes(decisions, self.config))
+        notes = (*self._notes(later, mood), *_skip_notes(decisions, self.config))
         return LiveForecast(later, x, mood, predictions, decisions, risk, notes)
 
     def predict_rows(self, x: FloatArray, names: Sequence[str]) -> FloatArray:
@@ -244,7 +244,7 @@ class Predictor:
         about = self.capsule.about
         if bars[: first + 1].sha256 == about.data_sha256:
             return  # its own history: features are what they were when it was fitted
-        names = (*about.features, ATR_FEATURE, *self._conditions.features)
+        names = (*of_bars(about.features), ATR_FEATURE, *self._conditions.features)
         features = choose(market_of(bars, self.others), names)
         widest = max(features, key=lambda f: f.warmup)
         if first + 1 < widest.warmup:
@@ -260,13 +260,17 @@ class Predictor:
         windows, joined = {fitted.window.fold: fitted}, self.config.models.joined
         return predictions_of(bars.symbol, bars.time, block, of_fold, windows, terms, joined)
 
-    def _notes(self, bars: Bars) -> tuple[str, ...]:
-        due = self.capsule.window.valid_to
-        if bars.close_time[-1] < due:
-            return ()
-        return (
-            f"The model was due to be fitted again at {_minute(due)}, before the last bar: train it anew.",
-        )
+    def _notes(self, bars: Bars, mood: SentimentSeries) -> tuple[str, ...]:
+        due, said = self.capsule.window.valid_to, []
+        if bars.close_time[-1] >= due:
+            said.append(
+                f"The model was due to be fitted again at {_minute(due)}, before the last bar: train it anew."
+            )
+        if sees_mood(self.capsule.about.features) and not mood.known.any():
+            said.append(
+                "The model sees sentiment, of which nothing is known on these bars: give their headlines."
+            )
+        return tuple(said)
 
 
 def _skip_notes(decisions: Decisions, config: RunConfig) -> tuple[str, ...]:
@@ -291,14 +295,21 @@ def _check_features(capsule: Capsule) -> None:
     about = capsule.about
     seconds = Timeframe(about.timeframe).seconds
     for name, lookback in zip(about.features, about.lookback, strict=True):
-        known = _registered(name)
-        # How far back another symbol's feature reaches depends on the bars at hand.
-        now = lookback if known.symbol or not known.fits(seconds) else known.bound(seconds).lookback
+        now = _lookback(name, lookback, seconds)
         if now != lookback:
             raise ModelError(
                 f"feature {name!r} has a lookback of {now:,} bars and had {lookback:,} when the model was "
                 "fitted: train the model again."
             )
+
+
+def _lookback(name: str, then: int, seconds: int) -> int:
+    """Return the lookback that an input has now; `then` where the bars at hand decide."""
+    if sees_mood((name,)):
+        return 1
+    known = _registered(name)
+    # How far back another symbol's feature reaches depends on its bars.
+    return then if known.symbol or not known.fits(seconds) else known.bound(seconds).lookback
 
 
 def _registered(name: str) -> Feature:
@@ -317,11 +328,6 @@ def _window_of(capsule: Capsule) -> FittedWindow:
     inner = Inner(none, np.empty((0, 5)), np.empty(0), none, capsule.window.purged_inner)
     known = capsule.ensemble, capsule.odds, capsule.threshold, capsule.window
     return FittedWindow(*known, inner, capsule.guests)
-
-
-def _tail(mood: SentimentSeries, first: int) -> SentimentSeries:
-    part = slice(first, None)
-    return SentimentSeries(mood.time[part], mood.score[part], mood.confidence[part], mood.count[part])
 
 
 def _minute(moment: np.datetime64) -> str:

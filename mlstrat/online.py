@@ -15,7 +15,7 @@ from mlstrat.data.calendars import close_times
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.features.matrix import FeatureMatrix
-from mlstrat.features.stream import FeatureStream
+from mlstrat.inputs import InputStream
 from mlstrat.models.ensemble import FOREST, PROB_UP
 from mlstrat.models.transfer import Start
 from mlstrat.panel import make_panel
@@ -54,7 +54,7 @@ class OnlineWalkForward:
     Parameters
     ----------
     names : tuple of str
-        The models' features, in order.
+        The models' inputs, in order.
     lookback : (n_features,) int64
         Their lookbacks.
     schedule : Schedule
@@ -84,7 +84,7 @@ class OnlineWalkForward:
         start: Start | None = None,
     ) -> None:
         self._names, self._lookback = names, lookback
-        self._stream = FeatureStream((*names, ATR_FEATURE), timeframe=timeframe, others=others)
+        self._stream = InputStream((*names, ATR_FEATURE), mood, timeframe, others)
         self._confirm = ConfirmStream(confirmation_of(config.signals), timeframe, others)
         self._confirmed = True, True
         self._schedule, self._config, self._mood = schedule, config, mood

@@ -15,11 +15,12 @@ from mlstrat.data.sources import read_bars
 from mlstrat.engines import engine_of
 from mlstrat.errors import ConfigError, MissingExtraError
 from mlstrat.execution.types import Decisions, Result
-from mlstrat.features.choose import refuse_unfit_inputs
+from mlstrat.features.choose import market_of, refuse_unfit_inputs
 from mlstrat.features.lookup import resolve
 from mlstrat.features.matrix import build
 from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
+from mlstrat.inputs import build_inputs, check_headlines, input_names
 from mlstrat.models.own import make_estimator
 from mlstrat.panel import Panel, make_panel
 from mlstrat.plugins import load_plugins
@@ -125,8 +126,16 @@ def load_others(config: RunConfig) -> tuple[Bars, ...]:
 
 
 def load_panel(bars: Bars, mood: SentimentSeries, config: RunConfig, others: Sequence[Bars] = ()) -> Panel:
-    """Compute features and labels of the bars."""
-    features = build(bars, config.features.names, config.features.families, others=others)
+    """Compute the models' inputs and labels of the bars.
+
+    Raises
+    ------
+    ConfigError, DataError, ModelError, NotEnoughBarsError
+        A feature cannot be computed, `sentiment.features` is asked for without headlines, or the model that
+        the run starts from does not fit.
+    """
+    check_headlines(config, mood)
+    features = build_inputs(bars, input_names(market_of(bars, others), config), mood, others)
     atr_px = build(bars, [ATR_FEATURE]).column(ATR_FEATURE).copy()
     start = load_start(config, features.names, bars.timeframe)
     return make_panel(bars, features, atr_px, mood, config, start)

@@ -12,7 +12,7 @@ from mlstrat.arrays import BoolArray, FloatArray
 from mlstrat.capsule import Capsule, dumps
 from mlstrat.data.bars import Bars
 from mlstrat.errors import ConfigError, DataError
-from mlstrat.features.matrix import build
+from mlstrat.inputs import build_inputs, sees_mood
 from mlstrat.labels import horizon_labels
 from mlstrat.live import LiveForecast, Predictor
 from mlstrat.models import prune as fewer
@@ -20,7 +20,7 @@ from mlstrat.models.contributions import typical_row
 from mlstrat.models.ensemble import FOREST, EnsembleArrays, ensemble_sha256, predict_row
 from mlstrat.models.sample import MIN_ROWS
 from mlstrat.models.scores import log_loss
-from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.sentiment.align import SentimentSeries, neutral
 
 _TIMED_ROWS = 2000
 
@@ -85,7 +85,13 @@ def size_of(capsule: Capsule, clock: Callable[[], int] = time.perf_counter_ns) -
     )
 
 
-def pruned(capsule: Capsule, bars: Bars, keep: Callable[[int], int], others: Sequence[Bars] = ()) -> Capsule:
+def pruned(
+    capsule: Capsule,
+    bars: Bars,
+    keep: Callable[[int], int],
+    others: Sequence[Bars] = (),
+    mood: SentimentSeries | None = None,
+) -> Capsule:
     """Keep the trees that follow the whole best (see `mlstrat.models.prune.prune`).
 
     Parameters
@@ -98,30 +104,43 @@ def pruned(capsule: Capsule, bars: Bars, keep: Callable[[int], int], others: Seq
         From the trees of a model to those that are kept.
     others : sequence of Bars
         Bars of the other symbols that its features name.
+    mood : SentimentSeries, optional
+        Aligned with the bars; a model that sees sentiment needs it.
 
     Raises
     ------
     DataError
-        The bars hold too few rows of the training window.
+        The bars hold too few rows of the training window, or the sentiment that it saw is missing.
     """
     counts = _counts(capsule, keep)
-    made = fewer.prune(capsule.ensemble, training_rows(capsule, bars, others), counts)
+    made = fewer.prune(capsule.ensemble, training_rows(capsule, bars, others, mood), counts)
     return _renamed(capsule, made, f"pruned to {counts[0]} and {counts[1]} trees")
 
 
 def distilled(
-    capsule: Capsule, bars: Bars, keep: Callable[[int], int], others: Sequence[Bars] = ()
+    capsule: Capsule,
+    bars: Bars,
+    keep: Callable[[int], int],
+    others: Sequence[Bars] = (),
+    mood: SentimentSeries | None = None,
 ) -> Capsule:
     """Fit fewer and smaller trees to the votes (`mlstrat.models.prune.distil`); parameters as `pruned`."""
     counts, leaves = _counts(capsule, keep), capsule.about.run_config().models.gb_max_leaves
-    made = fewer.distil(capsule.ensemble, training_rows(capsule, bars, others), counts, leaves)
+    made = fewer.distil(capsule.ensemble, training_rows(capsule, bars, others, mood), counts, leaves)
     return _renamed(capsule, made, f"distilled to {counts[0]} and {counts[1]} trees of {leaves} leaves")
 
 
-def training_rows(capsule: Capsule, bars: Bars, others: Sequence[Bars] = ()) -> FloatArray:
-    """Return the feature rows (n_rows, n_features) of the capsule's training window."""
+def training_rows(
+    capsule: Capsule, bars: Bars, others: Sequence[Bars] = (), mood: SentimentSeries | None = None
+) -> FloatArray:
+    """Return the rows (n_rows, n_features) of the capsule's training window; parameters as for `pruned`."""
     about, window = capsule.about, capsule.window
-    x = build(bars, about.features, others=others).values
+    if sees_mood(about.features) and (mood is None or not mood.known.any()):
+        raise DataError(
+            "the model sees sentiment, and none is known of its training window: give the headlines that it "
+            "was fitted on."
+        )
+    x = build_inputs(bars, about.features, neutral(bars) if mood is None else mood, others).values
     inside = (bars.time >= window.train_from) & (bars.close_time < window.cut) & np.isfinite(x).all(axis=1)
     if inside.sum() < MIN_ROWS:
         span = f"{_minute(window.train_from)} to {_minute(window.cut)}"

@@ -73,9 +73,12 @@ def test_it_is_the_walk_forwards_window_with_that_cut(walk, tiny_run, made, said
     assert np.count_nonzero(said.decisions.side) > 10
 
 
-def test_so_it_is_with_a_growing_window_and_sentiment(walk, tiny_config, boundary):
+@pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen"])
+def test_so_it_is_with_a_growing_window_and_sentiment(walk, tiny_config, boundary, seen):
     splits = tiny_config.splits.model_copy(update={"scheme": "expanding"})
-    config = tiny_config.model_copy(update={"splits": splits})
+    sentiment = tiny_config.sentiment.model_copy(update={"features": seen})
+    signals = tiny_config.signals.model_copy(update={"sentiment_gate": not seen})
+    config = tiny_config.model_copy(update={"splits": splits, "sentiment": sentiment, "signals": signals})
     mood = moody(walk)
     whole = load_panel(walk, mood, config)
     batch = walk_forward(whole, schedule_for(walk, whole.features.ready, config), config)

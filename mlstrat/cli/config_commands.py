@@ -39,16 +39,17 @@ def validate(
 ) -> None:
     """Check a run file, its features included, without reading any bars."""
     from mlstrat.config import load_config
-    from mlstrat.features.lookup import resolve
+    from mlstrat.inputs import asked_names, check_headlines
     from mlstrat.plugins import load_plugins
     from mlstrat.signals.confirmation import confirmation_of
 
     config = load_config(file, set_ or ())
     load_plugins(config.plugins)
-    features = resolve(config.features.names, config.features.families)
+    names = asked_names(config)
+    check_headlines(config)
     confirmation_of(config.signals)
     typer.echo(
-        f"{file} is valid: run {config.name!r} with {len(features)} features. Next: mlstrat backtest {file}"
+        f"{file} is valid: run {config.name!r} with {len(names)} features. Next: mlstrat backtest {file}"
     )
 
 

@@ -73,6 +73,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "sentiment.source_weights": "Weight of a publisher's headlines, such as {cnn = 0.5}; others weigh 1.",
         "sentiment.resolution": "The value of each bar, or that of the day before in steps that a script "
         "holds; the profile pine means 1d.",
+        "sentiment.features": "Whether the models see score, confidence and their product as features too.",
         "signals.ml_weight": "Weight of the models' probability in the score.",
         "signals.sentiment_weight": "Weight of fully confident sentiment in the score; 0 = none.",
         "signals.sentiment_gate": "Whether a window listens to sentiment only where that helped before it.",

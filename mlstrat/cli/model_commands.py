@@ -19,6 +19,7 @@ from mlstrat.cli.options import (
 if TYPE_CHECKING:
     from mlstrat.capsule import Capsule
     from mlstrat.data.bars import Bars
+    from mlstrat.sentiment.align import SentimentSeries
     from mlstrat.smaller import Comparison
 
 app = typer.Typer(no_args_is_help=True, help="Models in one file: what they are, smaller ones, and ONNX.")
@@ -41,6 +42,9 @@ TrustOption = Annotated[
 PluginOption = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="FILE", help="A Python file that registers features; it is run."),
+]
+HeadlinesOption = Annotated[
+    str, typer.Option("--headlines", metavar="FILE", help="The headlines it was fitted on, if it sees them.")
 ]
 TreesOption = Annotated[
     int | None, typer.Option("--keep-trees", min=1, metavar="N", help="Trees of forest and of booster.")
@@ -106,12 +110,10 @@ def predict(
 
     from mlstrat.answer import answer
     from mlstrat.live import Predictor
-    from mlstrat.sentiment.series import mood_for
 
     loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin, trust)
     predictor = Predictor(loaded, others)
-    sentiment = predictor.config.sentiment.model_copy(update={"source": headlines})
-    forecast = predictor.forecast(read, mood_for(read, sentiment))
+    forecast = predictor.forecast(read, _mood(loaded, read, headlines))
     for note in (*read.notes, *forecast.notes):
         typer.echo(f"note: {note}", err=True)
     typer.echo(json.dumps(answer(predictor, forecast), indent=2, allow_nan=False, ensure_ascii=False))
@@ -148,6 +150,7 @@ def prune(
     symbol: SymbolOption = "",
     timeframe: TimeframeOption = "",
     tz: TzOption = "",
+    headlines: HeadlinesOption = "none",
     context: ContextOption = None,
     plugin: PluginOption = None,
     trust: TrustOption = None,
@@ -156,7 +159,9 @@ def prune(
     from mlstrat.smaller import keeping, pruned
 
     loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin, trust)
-    _write_smaller(loaded, pruned(loaded, read, keeping(keep_trees, share), others), read, others, output)
+    mood = _mood(loaded, read, headlines)
+    smaller = pruned(loaded, read, keeping(keep_trees, share), others, mood)
+    _write_smaller(loaded, smaller, read, others, mood, output)
 
 
 @app.command()
@@ -169,6 +174,7 @@ def distil(
     symbol: SymbolOption = "",
     timeframe: TimeframeOption = "",
     tz: TzOption = "",
+    headlines: HeadlinesOption = "none",
     context: ContextOption = None,
     plugin: PluginOption = None,
     trust: TrustOption = None,
@@ -177,7 +183,9 @@ def distil(
     from mlstrat.smaller import distilled, keeping
 
     loaded, read, others = _loaded(capsule, bars, symbol, timeframe, tz, context, plugin, trust)
-    _write_smaller(loaded, distilled(loaded, read, keeping(keep_trees, share), others), read, others, output)
+    mood = _mood(loaded, read, headlines)
+    smaller = distilled(loaded, read, keeping(keep_trees, share), others, mood)
+    _write_smaller(loaded, smaller, read, others, mood, output)
 
 
 @app.command()
@@ -232,11 +240,21 @@ def _loaded(
     return loaded, read, [read_bars(source, tz=tz) for source in context or ()]
 
 
-def _write_smaller(before: Capsule, after: Capsule, bars: Bars, others: list[Bars], output: Path) -> None:
+def _mood(capsule: Capsule, bars: Bars, headlines: str) -> SentimentSeries:
+    """Score headlines as the model's run did."""
+    from mlstrat.sentiment.series import mood_for
+
+    asked = capsule.about.run_config().sentiment
+    return mood_for(bars, asked.model_copy(update={"source": headlines}))
+
+
+def _write_smaller(
+    before: Capsule, after: Capsule, bars: Bars, others: list[Bars], mood: SentimentSeries, output: Path
+) -> None:
     from mlstrat.capsule import save
     from mlstrat.smaller import compare
 
-    _show(compare(before, after, bars, others=others))
+    _show(compare(before, after, bars, mood, others))
     save(after, output)
     typer.echo(f"{output} written")
 

@@ -59,8 +59,10 @@ def _without_headlines(content: dict[str, Any], bars: Bars) -> list[str]:
 
     if content["sentiment"]["source"] != _BUNDLED or coin_of(bars.symbol) in COINS:
         return []
-    content["sentiment"]["source"] = "none"
-    return [f"The bundled headlines are about coins, and {bars.symbol} is none: sentiment has no vote."]
+    seen = content["sentiment"]["features"]
+    said = "sentiment has no vote and no model sees it" if seen else "sentiment has no vote"
+    content["sentiment"] |= {"source": "none", "features": False}
+    return [f"The bundled headlines are about coins, and {bars.symbol} is none: {said}."]
 
 
 def _without_volume(content: dict[str, Any], bars: Bars) -> list[str]:

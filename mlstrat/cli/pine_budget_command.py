@@ -75,8 +75,8 @@ def _print_score(config: RunConfig, console: Console) -> None:
 
 def _asked(config: RunConfig) -> tuple[Asked, int]:
     """Return what is known before training, and the windows of the run."""
-    from mlstrat.features.lookup import resolve
     from mlstrat.features.matrix import build
+    from mlstrat.inputs import asked_names, check_headlines, of_bars
     from mlstrat.pine.largest import Asked
     from mlstrat.pine.plan import refuse
     from mlstrat.pipeline import load_bars
@@ -84,10 +84,11 @@ def _asked(config: RunConfig) -> tuple[Asked, int]:
     from mlstrat.walkforward import schedule_for
 
     load_plugins(config.plugins)
-    names = tuple(feature.name for feature in resolve(config.features.names, config.features.families))
+    names = asked_names(config)
+    check_headlines(config)
     refuse(config, names)
     bars = load_bars(config)
-    ready = build(bars, names).ready
+    ready = build(bars, of_bars(names)).ready
     schedule, closes = schedule_for(bars, ready, config), bars.close_time
     folds = [schedule.fold(k, closes, closes, ready) for k in range(len(schedule))]
     asked = Asked(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 
+from mlstrat.config_sentiment import MOOD_FEATURES
 from mlstrat.errors import ConfigError
 from mlstrat.features.registry import FAMILIES, REGISTRY, Feature
 
@@ -48,6 +49,10 @@ def find(name: str) -> Feature:
     ConfigError
         There is no such feature; the message gives the nearest spelling. Or an indicator of `ta` is refused.
     """
+    if name in MOOD_FEATURES:
+        raise ConfigError(
+            f"{name} is of headlines, not of bars: set sentiment.features = true, so that the models see it."
+        )
     base, at, symbol = name.partition("@")
     found = _of_base(base)
     if bool(at) != bool(symbol) or found.pair > bool(symbol):

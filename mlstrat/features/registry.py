@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from mlstrat.arrays import FloatArray
+from mlstrat.config_sentiment import MOOD_FEATURES
 from mlstrat.errors import ConfigError
 
 Step = Callable[[FloatArray, FloatArray, FloatArray], float]
@@ -251,6 +252,8 @@ def add(new: Feature) -> None:
     """
     if new.name in REGISTRY:
         raise ConfigError(f"feature {new.name!r} is registered twice: give the second another name.")
+    if new.name in MOOD_FEATURES:
+        raise ConfigError(f"feature {new.name!r} has the name of an input of headlines: give it another.")
     if new.family not in FAMILIES:
         raise ConfigError(
             f"feature {new.name!r} has family {new.family!r}: use one of {', '.join(FAMILIES)}."

@@ -17,6 +17,7 @@ from mlstrat.execution.types import Decisions
 from mlstrat.features.matrix import FeatureMatrix, build
 from mlstrat.files import sha256_of
 from mlstrat.foldstore import MODEL, FoldStore
+from mlstrat.inputs import build_inputs
 from mlstrat.parity.verify import Past, read_past
 from mlstrat.pipeline import load_confirmed, load_others
 from mlstrat.plugins import load_plugins
@@ -124,7 +125,7 @@ class FrozenRun:
         bars = self._own(bars)
         mood = carried(self.mood, bars, self.config.sentiment.resolution == "1d") if mood is None else mood
         check_mood(mood, bars)
-        features = build(bars, self.windows[0].features, others=self.others)
+        features = build_inputs(bars, self.windows[0].features, mood, self.others)
         atr_px = build(bars, [ATR_FEATURE]).column(ATR_FEATURE).copy()
         predictions = self._predictions(bars, features.values, mood)
         confirmed = load_confirmed(bars, self.config, self.others)

@@ -13,6 +13,7 @@ from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import ConfigError
 from mlstrat.features.lookup import find
 from mlstrat.features.registry import Feature
+from mlstrat.inputs import of_bars
 from mlstrat.pine import curves, guards, judge, predict, unpack
 from mlstrat.pine.expr import (
     Assign,
@@ -40,7 +41,7 @@ from mlstrat.pine.expr import (
     either,
     get,
 )
-from mlstrat.pine.moods import DailyMood, statements
+from mlstrat.pine.moods import NODES, DailyMood, statements
 from mlstrat.pine.packed import Layout, PackedWindow, pack
 from mlstrat.pine.timing import Timing, loading, windows_of
 from mlstrat.signals.confirm import pine as condition_text
@@ -99,7 +100,7 @@ def assemble(
             "to 0 and run again."
         )
     guards.refuse_calendar(config, timeframe, instrument)
-    twins = [_twin(find(name)) for name in about.features]
+    twins = [_twin(find(name)) for name in of_bars(about.features)]
     layout, windows = pack(capsules)
     data = tuple(_data(k, window, bool(libraries)) for k, window in enumerate(windows))
     names = tuple(f"{libraries}_{_digest(part)}" for part in data) if libraries else ()
@@ -123,7 +124,7 @@ def assemble(
         _title("Features, at this close"),
         *twins,
         _twin(find(ATR_FEATURE)),
-        Declare("array<float>", predict.X, call("array.from", *(call(twin.name) for twin in twins))),
+        Declare("array<float>", predict.X, call("array.from", *map(_input, about.features))),
         Declare("float", "atrPx", call(_name(ATR_FEATURE))),
         *_conditions(config),
         _title("Breakers on data"),
@@ -169,6 +170,10 @@ def _twin(feature: Feature) -> Twin:
             "one of letters, digits and underscores."
         )
     return Twin(_name(feature.name), feature.pine)
+
+
+def _input(name: str) -> Expr:
+    return NODES[name] if name in NODES else call(_name(name))
 
 
 def _data(k: int, window: PackedWindow, exported: bool) -> Program:

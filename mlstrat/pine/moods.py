@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from mlstrat.config_sentiment import MOOD_FEATURES
 from mlstrat.pine import unpack
 from mlstrat.pine.expr import (
     Assign,
     Declare,
+    Expr,
     Name,
     Number,
     Program,
@@ -21,6 +23,10 @@ from mlstrat.pine.expr import (
     compare,
 )
 from mlstrat.sentiment.align import CONFIDENCE_STEPS, SCORE_STEPS
+
+# What a script's models see of sentiment, by the name of the input; no window's gate has a say in it.
+_SCORE, _CONFIDENCE = Name("moodScore"), Name("moodConfidence")
+NODES: Mapping[str, Expr] = dict(zip(MOOD_FEATURES, (_SCORE, _CONFIDENCE, _SCORE * _CONFIDENCE), strict=True))
 
 
 @dataclass(frozen=True)

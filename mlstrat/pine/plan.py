@@ -10,6 +10,7 @@ from mlstrat.calibration import LEAST_BLOCK, Kind
 from mlstrat.config import PINE_PROFILE, RunConfig
 from mlstrat.errors import ConfigError
 from mlstrat.features.lookup import find
+from mlstrat.inputs import of_bars
 from mlstrat.pine.budget import Budget, library_budget
 from mlstrat.pine.exported import script_of
 from mlstrat.pine.largest import Asked, largest_source
@@ -110,7 +111,7 @@ def most_steps(asked: Asked) -> int:
 
 def refuse(config: RunConfig, features: tuple[str, ...]) -> None:
     """Raise ConfigError for what has no Pine form, all features in one message."""
-    missing = [name for name in features if find(name).pine is None or find(name).symbol]
+    missing = [name for name in of_bars(features) if find(name).pine is None or find(name).symbol]
     if missing:
         raise ConfigError(
             f"without a Pine form: {', '.join(missing)}: take them out of features.names; "

@@ -18,6 +18,7 @@ from mlstrat.errors import ConfigError, RunFolderError
 from mlstrat.features.lookup import find
 from mlstrat.files import sha256_of
 from mlstrat.foldstore import MODEL
+from mlstrat.inputs import of_bars, sees_mood
 from mlstrat.pine.assemble import HASH_CHARACTERS
 from mlstrat.pine.moods import DailyMood
 from mlstrat.pine.packing import digits
@@ -51,6 +52,10 @@ def of_file(path: Path, mode: Mode) -> Source:
         raise ConfigError(f"{path} holds one model: export it with --mode latest, or give a run's folder.")
     capsule = load(path)
     about = capsule.about
+    if sees_mood(about.features):
+        raise ConfigError(
+            f"the model of {path} sees sentiment, of which a model file holds none: export the run's folder."
+        )
     told = _told(capsule, "latest", [], _OF_A_FILE)
     timing = _timing((capsule,), None, -1, None)
     return Source((capsule,), timing, None, tuple(told), about.symbol)
@@ -139,8 +144,8 @@ def _timing(capsules: Sequence[Capsule], end: int | None, data_slot: int, settle
     about = capsules[0].about
     seconds = Timeframe(about.timeframe).seconds
     asked = confirmation_of(about.run_config().signals)
-    needed = (find(name).bound(seconds).warmup for name in (*about.features, ATR_FEATURE, *asked.features))
-    warmup = max(needed)
+    names = (*of_bars(about.features), ATR_FEATURE, *asked.features)  # sentiment needs none
+    warmup = max(find(name).bound(seconds).warmup for name in names)
     seen = [np.datetime64(capsule.about.seen_until, "s").astype(np.int64) for capsule in capsules]
     return Timing(
         first_slots=tuple(int(stamp) // seconds + 1 for stamp in seen),

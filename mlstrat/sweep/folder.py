@@ -18,8 +18,8 @@ from mlstrat.beside import cache_beside
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
-from mlstrat.features.lookup import resolve
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
+from mlstrat.inputs import asked_names
 from mlstrat.ledger import Ledger
 from mlstrat.pipeline import load_bars, load_others, refuse_missing, require
 from mlstrat.runfolder import (
@@ -166,8 +166,7 @@ def notes_of(grid: Grid) -> tuple[str, ...]:
 
 
 def _check_start(config: RunConfig, bars: Bars) -> None:
-    names = [feature.name for feature in resolve(config.features.names, config.features.families)]
-    load_start(config, names, bars.timeframe)
+    load_start(config, asked_names(config), bars.timeframe)
 
 
 def _inputs(config: RunConfig, grid: Grid, bars: Bars) -> Inputs:

@@ -251,11 +251,12 @@ class Walked:
 
     def _panel(self, bars: Bars, config: RunConfig) -> Panel:
         mood = self._once("mood", _parts(config, ("sentiment",)), lambda: mood_for(bars, config.sentiment))
-        inputs = _parts(config, ("features", *_CALENDAR))
+        seen = "sentiment" if config.sentiment.features else "sentiment.features"
+        inputs = _parts(config, ("features", seen, *_CALENDAR))
         panel = self._once("panel", inputs, lambda: load_panel(bars, mood, config, load_others(config)))
         features = panel.features
         # Whether a model can be started from depends on settings of models too, which the panel outlives.
-        fitted = _parts(config, (*FITTING, *_CALENDAR))
+        fitted = _parts(config, (*FITTING, "sentiment.features", *_CALENDAR))
         start = self._once("start", fitted, lambda: load_start(config, features.names, bars.timeframe))
         return make_panel(bars, features, panel.atr_px, mood, config, start)
 

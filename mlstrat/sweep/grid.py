@@ -225,7 +225,7 @@ def plain(value: Any) -> Any:
 
 
 def _tier(key: str) -> int:
-    if key.partition(".")[0] in FITTING:
+    if key.partition(".")[0] in FITTING or key == "sentiment.features":
         return 0
     return 2 if key in TAKING else 1
 

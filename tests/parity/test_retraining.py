@@ -13,7 +13,7 @@ from mlstrat.engines.on_backtrader.sided import SidedStrategy
 from mlstrat.errors import ConfigError
 from mlstrat.execution.kernel import simulate
 from mlstrat.pipeline import load_panel, run_panel
-from mlstrat.sentiment.align import neutral
+from mlstrat.sentiment.align import SentimentSeries, neutral
 from mlstrat.signals.decide import decide
 from mlstrat.signals.terms import risk_rules
 
@@ -89,6 +89,27 @@ def test_conditions_act_the_same_in_the_batch_and_bar_by_bar(tiny_run, walk, tin
         cerebro = cerebro_for(walk, risk_rules(config, walk), stdstats=False)
         cerebro.addstrategy(MLStrategy, config=config, others=(other,), **given)
         same_trades(cerebro.run()[0].result, batch.result)
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen"])
+def test_sentiment_acts_the_same_in_the_batch_and_bar_by_bar(walk, tiny_config, seen):
+    draw = np.random.default_rng(7)
+    known = draw.random(len(walk)) < 0.5
+    score = np.where(known, draw.uniform(-1, 1, len(walk)), 0.0)
+    mood = SentimentSeries(walk.time, score, known * 0.7, known.astype(np.int64))
+    sentiment = tiny_config.sentiment.model_copy(update={"features": seen})
+    signals = tiny_config.signals.model_copy(update={"sentiment_gate": False})
+    config = tiny_config.model_copy(update={"sentiment": sentiment, "signals": signals})
+    batch = run_panel(load_panel(walk, mood, config), config)
+    assert len(batch.result.trades) > 10
+    cerebro = cerebro_for(walk, risk_rules(config, walk), stdstats=False)
+    cerebro.addstrategy(MLStrategy, config=config, retrain=True, mood=mood)
+    (strategy,) = cerebro.run()
+    inside = strategy.advisor.predictions
+    assert inside.windows == batch.predictions.windows
+    for name in ("prob_up", "votes", "score", "win_prob", "threshold", "novelty"):
+        np.testing.assert_array_equal(getattr(inside, name), getattr(batch.predictions, name), err_msg=name)
+    same_trades(strategy.result, batch.result)
 
 
 class AfterThreeUp(SidedStrategy):

@@ -43,7 +43,7 @@ def config(tiny_config):
     sections["splits"] |= {"training_days": 36, "retrain": "week"}
     sections["features"]["names"] = ["ret_1", "ret_5", "rsi_7", "bb_position", "volume_ratio", "hour_sin"]
     sections["models"] |= {"characters": 2}
-    sections["sentiment"] |= {"source": "sample:headlines", "resolution": "1d"}
+    sections["sentiment"] |= {"source": "sample:headlines", "resolution": "1d", "features": True}
     sections["signals"] |= {"sentiment_gate": False}
     sections["instrument"] |= {"fee_share": 0.0}
     return parse_config(sections)

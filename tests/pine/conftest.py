@@ -9,6 +9,7 @@ from mlstrat.capsule import Capsule, load
 from mlstrat.config import parse_config, with_overrides
 from mlstrat.features.lookup import find
 from mlstrat.foldstore import FoldStore
+from mlstrat.inputs import of_bars
 from mlstrat.pine.timing import Timing
 from mlstrat.pipeline import Run, run
 from mlstrat.sentiment.align import SentimentSeries, daily_values
@@ -79,5 +80,5 @@ def _timing(done: Run, capsules: tuple[Capsule, ...]) -> Timing:
     slots = bars.time.astype("datetime64[s]").astype(np.int64) // HOUR
     first = [int(slots[np.flatnonzero(fold == k)[0]]) for k in range(len(capsules))]
     end = int(slots[np.flatnonzero(fold >= 0)[-1]]) + 1
-    warmup = max(find(name).warmup for name in capsules[0].about.features)
+    warmup = max(find(name).warmup for name in of_bars(capsules[0].about.features))
     return Timing(tuple(first), end, int(slots[0]), warmup, warmup + 100, tuple(range(len(capsules))))

@@ -8,11 +8,13 @@ import pytest
 
 from mlstrat.errors import ConfigError
 from mlstrat.features.matrix import build
+from mlstrat.inputs import of_bars
 from mlstrat.pine.assemble import assemble
 from mlstrat.pine.emit import emit
 from mlstrat.pine.evaluate import Machine
 from mlstrat.pine.moods import DailyMood
 from mlstrat.pine.packing import digits
+from mlstrat.pine.predict import X
 from mlstrat.predictions import SentimentGate
 from mlstrat.sentiment.align import daily_code
 from mlstrat.signals.confirmation import confirmed_at
@@ -40,6 +42,11 @@ CASES = {
     "easily stopped by data": ("risk.shock_atr=2", "risk.novelty=0.05"),
     "no breakers on data": ("risk.shock_atr=0", "risk.stale_bars=0", "risk.novelty=0"),
     "selected features": ("features.select=4",),
+    "models that see sentiment": ("sentiment.features=true",),
+    "models that see sentiment, numbers as they were fitted": (
+        "sentiment.features=true",
+        "models.characters=0",
+    ),
     "coarse tick": ("instrument.tick=2.0",),
     "many bins": ("models.bins=63", "models.characters=0"),
 }
@@ -74,14 +81,15 @@ def evaluated(walked, rows, given, mood="tested", unknown=frozenset(), **assembl
     bars, names = panel.bars, walked.capsules[0].about.features
     told = daily(bars, panel.mood) if mood == "tested" else mood
     program = assemble(walked.capsules, walked.timing, told, **assembled).program
-    features = build(bars, (*names, ATR_FEATURE)).values
+    given_names = (*of_bars(names), ATR_FEATURE)  # those of sentiment the program makes itself
+    features = build(bars, given_names).values
     confirmed = confirmed_at(bars, walked.run.config)
     machine, seen = Machine(program), []
     for t in rows:
         open_, high, low, close, volume, seconds = bars.matrix[t].tolist()
         bar = {"open": open_, "high": high, "low": low, "close": close, "volume": volume}
         bar |= {"time": int(seconds * 1000), "bar_index": int(t)}
-        bar |= {f"{name}_value": float(features[t, k]) for k, name in enumerate((*names, ATR_FEATURE))}
+        bar |= {f"{name}_value": float(features[t, k]) for k, name in enumerate(given_names)}
         if int(t) in unknown:
             bar[f"{names[2]}_value"] = math.nan
         if confirmed is not None:
@@ -224,6 +232,28 @@ def test_live_sentiment_speaks_only_of_bars_that_were_not_tested_and_since_it_is
         assert not old or now["moodScore"] == then["moodScore"]
     # A replay has no live value at all.
     assert "liveScore" not in emit(assemble(made.capsules, made.timing, ended).program)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0], ids=["muted", "heard"])
+def test_what_models_see_of_sentiment_is_neither_muted_nor_switched_off(walked, monkeypatch, share):
+    monkeypatch.setattr("mlstrat.window.gate_in", lambda *_: SentimentGate(share))
+    made = walked("sentiment.features=true", f"seed={4 + share:.0f}")
+    rows = around(made)
+    seen = evaluated(made, rows, inputs(made.run.config, useSentiment=False))
+    told = np.array([bar["probUp"] for bar in seen])
+    np.testing.assert_allclose(told, made.run.predictions.prob_up[rows], rtol=0, atol=1e-11)
+    moods = np.array([bar[X][-3:] for bar in seen])
+    np.testing.assert_array_equal(moods, made.run.panel.features.values[rows, -3:])
+    assert np.unique(moods, axis=0).shape[0] > 3
+
+
+def test_models_see_the_live_sentiment_too(walked):
+    made = walked("sentiment.features=true")
+    rows = around(made, 0, 48)
+    ended = replace(daily(made.run.panel.bars, made.run.panel.mood), end_day=0, first_day=0, codes="")
+    live = inputs(made.run.config, liveScore=0.4, liveConfidence=0.9, liveSince=0)
+    seen = evaluated(made, rows, live, mood=ended, live=True)
+    assert {tuple(bar[X][-3:]) for bar in seen} == {(0.4, 0.9, 0.4 * 0.9)}
 
 
 def test_an_old_model_stops_entries(walked):

@@ -15,6 +15,7 @@ from mlstrat.engines.on_backtrader.advisor import NO_TRADE, Advice
 from mlstrat.features.choose import choose, market_of
 from mlstrat.features.matrix import check_length
 from mlstrat.features.runner import Runner, seconds_of
+from mlstrat.inputs import input_names
 from mlstrat.models.transfer import Start
 from mlstrat.online import OnlineWalkForward
 from mlstrat.predictions import Predictions
@@ -35,7 +36,7 @@ class RetrainingAdvisor:
     Parameters
     ----------
     names, lookback
-        The models' features and their lookbacks.
+        The models' inputs and their lookbacks.
     schedule : Schedule
         When to refit.
     config : RunConfig
@@ -115,10 +116,13 @@ def retraining_advisor(
     Of the bars only the times are used beforehand, to lay the schedule, and whether there is any volume, to
     know which features there are.
     """
-    features = choose(market_of(bars, others), config.features.names, config.features.families)
+    market = market_of(bars, others)
+    features = choose(market, config.features.names, config.features.families)
     runner = Runner(features, bars.timeframe.seconds, others)
     lookback = runner.lookbacks(features, seconds_of(bars.close_time))
     check_length(features, lookback, len(bars))
+    names = input_names(market, config)
+    lookback = np.r_[lookback, np.ones(len(names) - len(features), np.int64)]  # sentiment has none
     schedule = schedule_for(bars, int(lookback.max()) - 1, config)
-    start = load_start(config, runner.names, bars.timeframe)
-    return RetrainingAdvisor(runner.names, lookback, schedule, config, bars, mood, others, start, choose_side)
+    start = load_start(config, names, bars.timeframe)
+    return RetrainingAdvisor(names, lookback, schedule, config, bars, mood, others, start, choose_side)
