@@ -13,23 +13,24 @@ from dataclasses import replace
 import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray
-from mlstrat.bootstrap import bootstrap_block, bootstrap_mean
 from mlstrat.controls import seed_row
 from mlstrat.execution.kernel import simulate
 from mlstrat.foldcache import FoldCache
 from mlstrat.foldstore import FoldStore
+from mlstrat.har import mean_interval
 from mlstrat.inputs import without_mood
 from mlstrat.models.scores import log_losses
 from mlstrat.pipeline import Run, Watcher, run_panel
 from mlstrat.predictions import Predictions, SentimentGate
 from mlstrat.reports.ablation import Ablation, Variant
 from mlstrat.signals.decide import decide
-from mlstrat.signals.odds import break_even_threshold
+from mlstrat.signals.gate import memory_of
+from mlstrat.signals.odds import break_even_threshold, overlap_of
 from mlstrat.signals.terms import risk_rules, trade_terms
 from mlstrat.transfer import load_start
 from mlstrat.walkforward import Fits, predictions_of
 from mlstrat.window import FittedWindow, forecast_width, rescored
-from mlstrat.window_odds import odds_in
+from mlstrat.window_odds import odds_in, sentiment_memory
 
 
 def ablation_of(
@@ -132,8 +133,8 @@ def _losses(made: Run) -> FloatArray:
 
 def _variant(name: str, one: Run, base: FloatArray, judged: BoolArray) -> Variant:
     loss = _losses(one)[judged]
-    config = one.config
-    block = max(bootstrap_block(len(loss), config.labels.target_periods), float(config.stops.max_bars))
-    gain = bootstrap_mean(base[judged] - loss, block, config.seed)
+    held = one.panel.outcomes.held[judged]
+    overlap = overlap_of(held[np.isfinite(held)])
+    gain = mean_interval(base[judged] - loss, memory_of(sentiment_memory(one.panel, one.config), overlap))
     money = seed_row(one)
     return Variant(name, float(loss.mean()), gain, money.trades, money.total_return, money.sharpe)

@@ -136,7 +136,7 @@ def window_of(
 ) -> FittedWindow:
     """Estimate a window's odds and thresholds from what its models said; parameters as for `fit_window`."""
     ensemble, inner = models.ensemble, models.inner
-    gate = gate_in(inner, panel, fold, config, seeds_of(config, fold)[0])
+    gate = gate_in(inner, panel, fold, config)
     odds = odds_in(inner, panel, fold, config, gate.share)
     maps = (ensemble.stack.curve, *(side.curve for side in odds))
     window = Window(

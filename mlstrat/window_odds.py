@@ -17,7 +17,7 @@ from mlstrat.signals.odds import Odds, Tail, fit_odds, logit_rate, overlap_of
 from mlstrat.splits import Fold, purge
 
 
-def gate_in(inner: Inner, panel: Panel, fold: Fold, config: RunConfig, seed: int) -> SentimentGate:
+def gate_in(inner: Inner, panel: Panel, fold: Fold, config: RunConfig) -> SentimentGate:
     """Judge on a window's calibration tail whether sentiment counts in it (`mlstrat.signals.gate`).
 
     Parameters are those of `odds_in`.
@@ -33,9 +33,12 @@ def gate_in(inner: Inner, panel: Panel, fold: Fold, config: RunConfig, seed: int
         used, net, held = _ended(column, inner, panel, fold)
         tail = np.where(used, panel.outcomes.net[inner.rows, column], np.nan)
         sides.append(Side(side, alone, blended, tail, logit_rate(net), overlap_of(held)))
-    step = np.median(np.diff(panel.bars.time)) / np.timedelta64(1, "h")
-    block = config.sentiment.window_hours / float(step)
-    return gate_of(sides, inner.half, known, block, seed)
+    return gate_of(sides, inner.half, known, sentiment_memory(panel, config))
+
+
+def sentiment_memory(panel: Panel, config: RunConfig) -> float:
+    """Return how many bars a headline can count for."""
+    return config.sentiment.window_hours * 3_600.0 / panel.bars.timeframe.seconds
 
 
 def odds_in(inner: Inner, panel: Panel, fold: Fold, config: RunConfig, share: float) -> tuple[Odds, Odds]:

@@ -77,9 +77,7 @@ def test_where_it_does_not_count_sentiment_changes_nothing(compared, walk, confi
     """A window that is closed to it decides as if there were none: score, odds, grade and trades."""
     _, mood, made, _ = compared
     closed = made.predictions.sentiment_share == 0
-    without = run(
-        signals(config, sentiment_weight=0.0), bars=walk, mood=replace(mood, score=-mood.score)
-    )
+    without = run(signals(config, sentiment_weight=0.0), bars=walk, mood=replace(mood, score=-mood.score))
     for name in ("score", "win_prob", "threshold"):
         np.testing.assert_array_equal(
             getattr(made.predictions, name)[closed], getattr(without.predictions, name)[closed]

@@ -3,8 +3,9 @@
 On the calibration tail of the window's training bars, the win probability of a long and of a short taken at
 each bar is predicted twice: from the models alone, and from the models blended with sentiment at its whole
 weight. Each half of the tail is predicted by Platt's map of the other half. Sentiment counts in the window if
-the mean log loss that it saves is above zero with a confidence of 95 % (one-sided), by the stationary block
-bootstrap of the paired differences. Where too little of the tail has sentiment to tell, it does not count.
+the mean log loss that it saves where it is known is above zero with a confidence of 95 % (one-sided), by the
+paired differences and their own dependence (`mlstrat.har`). Where too little of the tail has sentiment to
+tell, it does not count.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray, IntArray
-from mlstrat.bootstrap import bootstrap_mean
 from mlstrat.calibration import apply_curve, fit_curve
+from mlstrat.har import mean_interval
 from mlstrat.logistic import logit
 from mlstrat.predictions import SentimentGate
 from mlstrat.signals.odds import standardised
@@ -42,9 +43,7 @@ class Side(NamedTuple):
     overlap: float
 
 
-def gate_of(
-    sides: Sequence[Side], half: IntArray, known: BoolArray, block: float, seed: int
-) -> SentimentGate:
+def gate_of(sides: Sequence[Side], half: IntArray, known: BoolArray, memory: float) -> SentimentGate:
     """Judge on one calibration tail whether sentiment counts.
 
     Parameters
@@ -55,19 +54,30 @@ def gate_of(
         Which half a row lies in, 0 or 1; other rows are not used.
     known : (n_tail,) bool
         Where sentiment is known.
-    block : float
-        Mean length of the bootstrap's blocks, in bars.
-    seed : int
-        Of its draws.
+    memory : float
+        Bars that sentiment remembers.
     """
     gains = np.column_stack([_loss(one, one.alone, half) - _loss(one, one.blended, half) for one in sides])
-    used = np.isfinite(gains).any(axis=1)
+    used = known & np.isfinite(gains).any(axis=1)
     overlap = max(one.overlap for one in sides)
-    heard = [int(np.sum(known & used & (half == part))) for part in _HALVES]
+    heard = [int(np.sum(used & (half == part))) for part in _HALVES]
     if min(heard) < LEAST_TRADES * overlap:
         return SentimentGate(0.0, sum(heard), 0.0, 0.0)
-    mean = bootstrap_mean(np.nanmean(gains[used], axis=1), max(block, 5 * overlap), seed, level=_LEVEL)
+    mean = mean_interval(np.nanmean(gains[used], axis=1), memory_of(memory, overlap), _LEVEL)
     return SentimentGate(float(mean.low > 0.0), sum(heard), mean.estimate, mean.low)
+
+
+def memory_of(sentiment: float, overlap: float) -> float:
+    """Return after how many bars differences of losses are taken to be forgotten.
+
+    Parameters
+    ----------
+    sentiment : float
+        Bars that sentiment remembers.
+    overlap : float
+        Bars that neighbouring trades share.
+    """
+    return max(sentiment, 5.0 * overlap, 1.0)
 
 
 def _loss(one: Side, score: FloatArray, half: IntArray) -> FloatArray:

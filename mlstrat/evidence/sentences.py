@@ -1,0 +1,94 @@
+"""The verdict in plain words: the conclusion first, then what it rests on and what it does not say."""
+
+from __future__ import annotations
+
+import math
+
+from mlstrat.evidence.verdict import FEW_TRADES, LEVEL, Evidence
+
+
+def plain_words(evidence: Evidence) -> list[str]:
+    """Return 1 to 5 sentences for a reader who knows none of the tests' names."""
+    if evidence.conclusion == "too few trades":
+        return _too_few(evidence)
+    return [
+        _headline(evidence),
+        *_not_at_hand(evidence),
+        *_left_out(evidence),
+        *_naive(evidence),
+        _limits(evidence),
+    ]
+
+
+def _too_few(evidence: Evidence) -> list[str]:
+    most = f"it has {evidence.trades:,}" if evidence.columns == 1 else f"the most is {evidence.trades:,}"
+    who = "the strategy has" if evidence.columns == 1 else f"none of {evidence.columns:,} columns has"
+    if evidence.trades >= FEW_TRADES:
+        return ["There is nothing to test: the returns do not differ from the benchmark's at any bar."]
+    missing = f"fewer than {FEW_TRADES} trades" if evidence.columns == 1 else f"{FEW_TRADES} trades"
+    return [
+        f"There are too few trades to say anything: {who} {missing} ({most}).",
+        "Below that luck decides, whatever the returns look like.",
+    ]
+
+
+def _headline(evidence: Evidence) -> str:
+    better = "beat the benchmark" if evidence.benchmark else "earned money"
+    who = "the strategy" if evidence.columns == 1 else f"the best of {evidence.columns:,} columns"
+    if evidence.conclusion == "edge":
+        return f"There is evidence of an edge: {who} {better} beyond what luck explains ({_shown(evidence)})."
+    return f"There is no evidence of an edge: luck alone does as well as {who} ({_shown(evidence)})."
+
+
+def _shown(evidence: Evidence) -> str:
+    if evidence.basis == "deflated sharpe":
+        return f"deflated Sharpe ratio {evidence.deflated:.3f}; an edge is said from {1.0 - LEVEL:.2f} on"
+    return f"SPA p = {evidence.p:.3f}; an edge is said up to {LEVEL:.2f}"
+
+
+def _not_at_hand(evidence: Evidence) -> list[str]:
+    unseen = evidence.trials - evidence.columns
+    if not unseen:
+        return []
+    if evidence.basis == "deflated sharpe":
+        return [
+            f"It is one of {evidence.trials:,} things tried on these data and the returns of the others are "
+            "not at hand, so the choice cannot be tested; the deflated Sharpe ratio bounds what luck gives "
+            "the best of so many, and asks for more than a test would."
+        ]
+    return [
+        f"On these data {unseen:,} more {'thing was' if unseen == 1 else 'things were'} tried whose returns "
+        f"are not at hand; the p-value pays for {'it' if unseen == 1 else 'them'} by a bound: it is "
+        f"{evidence.spa.p:.3f} without."
+    ]
+
+
+def _left_out(evidence: Evidence) -> list[str]:
+    few = evidence.columns - evidence.spa.tested
+    if not few:
+        return []
+    were = "1 column was" if few == 1 else f"{few:,} columns were"
+    return [f"{were} left out, with fewer than {FEW_TRADES} trades or returns that never move."]
+
+
+def _naive(evidence: Evidence) -> list[str]:
+    if evidence.columns == 1 or evidence.spa.naive_p > LEVEL or evidence.conclusion == "edge":
+        return []
+    return [
+        f"Tested alone, that column would have looked like an edge (p = {evidence.spa.naive_p:.3f}), because "
+        "that forgets the others."
+    ]
+
+
+def _limits(evidence: Evidence) -> str:
+    if evidence.conclusion == "edge":
+        return (
+            "Of strategies without an edge one in twenty passes this test, and one stretch of history does "
+            "not say that an edge lasts."
+        )
+    if not evidence.track_record > evidence.moments.n_bars:
+        return "That is no proof that there is none, but these returns do not show it."
+    return (
+        "That is no proof that there is none: at this Sharpe ratio, were nothing else tried, it would take "
+        f"{math.ceil(evidence.track_record):,} bars to tell; there are {evidence.moments.n_bars:,}."
+    )
