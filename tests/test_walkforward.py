@@ -220,7 +220,9 @@ def test_sentiment_of_other_bars_is_refused(walk, tiny_config):
 
 
 def test_sentiment_moves_the_score_but_not_the_model(walk, tiny_config, tiny_run):
-    with_mood = run(tiny_config, bars=walk, mood=moody(walk))
+    signals = tiny_config.signals.model_copy(update={"sentiment_gate": False})
+    config = tiny_config.model_copy(update={"signals": signals})
+    with_mood = run(config, bars=walk, mood=moody(walk))
     np.testing.assert_array_equal(with_mood.predictions.prob_up, tiny_run.predictions.prob_up)
     assert not np.array_equal(with_mood.predictions.score, tiny_run.predictions.score, equal_nan=True)
     silent = tiny_run.predictions

@@ -111,7 +111,7 @@ def _from_here(pair: str) -> str:
     if key.strip() not in _PATHS:
         return pair
     place = (resolved_model if key.strip() == _MODEL else resolved)(plain, Path.cwd())
-    return f"{key}={json.dumps(place, ensure_ascii=False)}"
+    return pair if place == plain else f"{key}={json.dumps(place, ensure_ascii=False)}"
 
 
 def default_folder(config: RunConfig) -> Path:
