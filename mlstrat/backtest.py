@@ -56,7 +56,7 @@ from mlstrat.runfolder import (
     state_of,
 )
 from mlstrat.sentiment.coverage import unknown_months
-from mlstrat.sentiment.series import mood_for
+from mlstrat.sentiment.series import mood_for, newest_seen
 from mlstrat.signals.confirmation import told
 from mlstrat.signals.decide import conformal_of, decide
 from mlstrat.signals.funnel import funnel_of
@@ -131,7 +131,8 @@ def backtest(
     warning = quality.check(bars).training_warning(config.splits.training_days)
     if warning:
         watcher.note(warning)
-    mood, others = mood_for(bars, config.sentiment), load_others(config)
+    seen_until = newest_seen(config.sentiment)
+    mood, others = mood_for(bars, config.sentiment, seen_until), load_others(config)
     inputs = inputs_of(config, engine, bars, mood, others)
     state = state_of(folder, inputs, resume)
     if state == "complete":
@@ -165,7 +166,8 @@ def backtest(
         controls = controls_of(made, watcher, cache, fits)
         ablation = ablation_of(made, store, watcher, cache, fits)
         watcher.stage("writing the report")
-        _write(folder, made, manifest, inputs, controls, ablation)
+        sources = sources_of(config, seen_until)
+        _write(folder, made, {**manifest, "sources": sources}, inputs, controls, ablation)
     return _finished(folder, reused=False)
 
 
@@ -193,7 +195,6 @@ def _write(
         **{name: value for name, value in manifest.items() if name != "state"},
         "key": inputs.key,
         "config": made.config.model_dump(mode="json"),
-        "sources": sources_of(made.config),
         "instrument": {**asdict(bars.instrument), "bars_per_year_used": bars.bars_per_year},
         "windows": [window.model_sha256 for window in made.predictions.windows],
         **_of_windows(folder, made),

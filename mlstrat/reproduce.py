@@ -77,7 +77,9 @@ def reproduce(
     require(config, engine)
     watcher.stage("reading bars and scoring headlines")
     read = load_bars(config)
-    mood, others = mood_for(read, config.sentiment), load_others(config)
+    seen_until = manifest["sources"].get("headlines_seen_until") or None
+    mood = mood_for(read, config.sentiment, seen_until and np.datetime64(seen_until))
+    others = load_others(config)
     now = inputs_of(config, engine, read, mood, others)
     differences = (*other_settings(manifest["inputs"], now), *other_code(folder, now))
     if differences and not anyway:

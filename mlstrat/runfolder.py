@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlstrat import __version__
 from mlstrat.config import RunConfig
-from mlstrat.config_places import names_file, resolved_model
+from mlstrat.config_places import resolved, resolved_model
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
 from mlstrat.files import drop_unfinished, locked, sha256_of, write_json
@@ -74,15 +76,19 @@ def data_sha256_of(bars: Bars, others: Sequence[Bars] = ()) -> str:
     return hashlib.sha256((bars.sha256 + facts + symbols).encode()).hexdigest()
 
 
-def sources_of(config: RunConfig) -> dict[str, Any]:
-    """Return where a run's files lie, as absolute paths: so a past run finds them from any folder."""
+def sources_of(config: RunConfig, seen_until: np.datetime64 | None = None) -> dict[str, Any]:
+    """Return where a run's files lie, as absolute paths: so a past run finds them from any folder.
+
+    `seen_until` is up to when a store of headlines had seen texts when the run read it.
+    """
 
     def place(text: str) -> str:
-        return str(Path(text).absolute()) if names_file(text) else text
+        return resolved(text, Path.cwd())
 
     return {
         "bars": place(config.data.bars),
         "headlines": place(config.sentiment.source),
+        "headlines_seen_until": "" if seen_until is None else str(seen_until),
         "scorer": resolved_model(config.sentiment.model, Path.cwd()),
         "context": [place(text) for text in config.features.context],
         "plugins": [place(text) for text in config.plugins],

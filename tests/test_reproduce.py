@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -196,3 +197,21 @@ def test_first_difference_names_row_column_and_both_values():
     assert first_difference(then, then[:3]) == "there were 4 rows and there are 3"
     assert first_difference(then, then[["a"]]) == "the columns were ['a', 'b'] and are ['a']"
     assert first_difference(then, then.set_axis(index + index.freq)).startswith("row 0 was 2021-01-01 00:00")
+
+
+def test_a_run_on_a_store_comes_out_the_same_though_the_store_has_learned_more(config, tmp_path, monkeypatch):
+    pytest.importorskip("sqlalchemy")
+    from mlstrat.sentiment.items import Item
+    from mlstrat.sentiment.store import SentimentStore
+
+    monkeypatch.chdir(tmp_path)
+    then = datetime(2023, 4, 20, 12, tzinfo=UTC)
+    with SentimentStore("news.db") as store:
+        store.add([Item("rss", "1", "Bitcoin soars to a record high", then)], then)
+    sentiment = config.sentiment.model_copy(update={"source": "sqlite:///news.db", "scorer": "learned"})
+    run = backtest(config.model_copy(update={"sentiment": sentiment}), tmp_path / "run", engine="kernel")
+    with SentimentStore("news.db") as store:
+        later = Item("rss", "2", "Bitcoin crashes as investors panic", then)
+        store.add([later], then + timedelta(days=30))
+    monkeypatch.chdir(tmp_path.parent)
+    assert reproduce(run.folder).windows == 3

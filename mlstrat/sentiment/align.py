@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray, IntArray, TimeArray, read_only
+from mlstrat.config_sentiment import MOST_HALF_LIFE_HOURS, MOST_LATENCY_MINUTES, MOST_WINDOW_HOURS
 from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
 from mlstrat.sentiment.headlines import Headlines
@@ -143,7 +144,7 @@ def to_bars(
         score      = sum(w c p) / sum(w c)           0 where sum(w c) is 0
         confidence = sum(w c) / (sum(w) + 3)         = mean of c, times n / (n + 3), with n = sum(w)
         dispersion = sqrt(sum(w c (p - score)^2) / sum(w c))      0 where fewer than two have w c > 0
-        count      = number of i with 0 <= T - k_i < window
+        count      = number of i with 0 <= T - k_i < window and a weight above 0
         shock      = see `mlstrat.sentiment.shock.shocks`: of v, c p and k; half-life and window do not count
 
     so that score x confidence is the weighted mean of c p with three neutral headlines added.
@@ -173,7 +174,8 @@ def to_bars(
     ------
     DataError
         Scores or weights of the wrong length or range, a negative latency, a half-life or window that is not
-        positive, an unknown resolution or rule, or no first-seen time where the rule needs it.
+        positive, one of them beyond the bounds of `SentimentConfig`, an unknown resolution or rule, or no
+        first-seen time where the rule needs it.
     """
     weight = np.ones(len(headlines)) if weight is None else weight
     _check_scores(len(headlines), polarity, confidence)
@@ -253,12 +255,18 @@ def _check_weight(n: int, weight: FloatArray) -> None:
 
 
 def _check_settings(latency: float, half_life: float, window: float, resolution: str) -> None:
-    if not 0 <= latency < np.inf:
+    if not 0 <= latency <= MOST_LATENCY_MINUTES:
         raise DataError(
-            f"sentiment.latency_minutes is {latency}: give 0 or more, or headlines would be known too early."
+            f"sentiment.latency_minutes is {latency}: give 0 or more, or headlines would be known too early, "
+            f"and at most {MOST_LATENCY_MINUTES:,.0f}."
         )
-    for name, hours in (("half_life_hours", half_life), ("window_hours", window)):
-        if not 0 < hours < np.inf:
-            raise DataError(f"sentiment.{name} is {hours}: give a positive number of hours.")
+    for name, hours, most in (
+        ("half_life_hours", half_life, MOST_HALF_LIFE_HOURS),
+        ("window_hours", window, MOST_WINDOW_HOURS),
+    ):
+        if not 0 < hours <= most:
+            raise DataError(
+                f"sentiment.{name} is {hours}: give a positive number of hours, at most {most:,.0f}."
+            )
     if resolution not in ("bar", "1d"):
         raise DataError(f"sentiment.resolution is {resolution!r}: give bar or 1d.")

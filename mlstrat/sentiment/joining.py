@@ -42,7 +42,7 @@ def join(
             trusted += vote[i]
             leaning += vote[i] * polarity[i]
             voters += vote[i] > 0.0
-        count[bar] = last - first
+            count[bar] += weight[i] > 0.0
         trust[bar] = trusted / (total + PRIOR_HEADLINES)
         if trusted > 0.0:
             score[bar] = min(1.0, max(-1.0, leaning / trusted))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from mlstrat.arrays import FloatArray
 from mlstrat.config_places import is_store
 from mlstrat.config_sentiment import SentimentConfig
@@ -15,7 +17,24 @@ from mlstrat.sentiment.headlines import Headlines, read_headlines
 from mlstrat.sentiment.weights import unnamed, weights_of
 
 
-def mood_for(bars: Bars, cfg: SentimentConfig) -> SentimentSeries:
+def newest_seen(cfg: SentimentConfig) -> np.datetime64 | None:
+    """Return up to when the store of a configuration has seen texts; a run that keeps it can be repeated.
+
+    None where the headlines are no store's, or where it holds none.
+
+    Raises
+    ------
+    DataError
+        The store cannot be read.
+    """
+    if not is_store(cfg.source):
+        return None
+    from mlstrat.sentiment.store.scored import newest_seen as newest_of
+
+    return newest_of(cfg.source)
+
+
+def mood_for(bars: Bars, cfg: SentimentConfig, seen_until: np.datetime64 | None = None) -> SentimentSeries:
     """Return the sentiment of each bar from the headlines that were known at its close.
 
     Parameters
@@ -24,6 +43,9 @@ def mood_for(bars: Bars, cfg: SentimentConfig) -> SentimentSeries:
         The bars; their symbol chooses the headlines that count.
     cfg : SentimentConfig
         `source` "none" gives score 0 and confidence 0 everywhere.
+    seen_until : datetime64, optional
+        Of a store: only what it had seen by then, as `newest_seen` told it before an earlier run. Default:
+        all. A file has one state.
 
     Raises
     ------
@@ -34,7 +56,7 @@ def mood_for(bars: Bars, cfg: SentimentConfig) -> SentimentSeries:
     """
     if cfg.source == "none":
         return replace(neutral(bars), notes=("No headlines were asked for: sentiment has no vote.",))
-    headlines, polarity, confidence = _read(cfg, bars.symbol)
+    headlines, polarity, confidence = _read(cfg, bars.symbol, seen_until)
     series = to_bars(
         headlines,
         polarity,
@@ -50,12 +72,14 @@ def mood_for(bars: Bars, cfg: SentimentConfig) -> SentimentSeries:
     return replace(series, notes=(f"Sentiment rests on {headlines}.", *_told(series, headlines, cfg)))
 
 
-def _read(cfg: SentimentConfig, symbol: str) -> tuple[Headlines, FloatArray, FloatArray]:
+def _read(
+    cfg: SentimentConfig, symbol: str, seen_until: np.datetime64 | None
+) -> tuple[Headlines, FloatArray, FloatArray]:
     choice = ScorerChoice.of(cfg)
     if is_store(cfg.source):
         from mlstrat.sentiment.store.scored import read_store
 
-        return read_store(cfg.source, symbol, choice)
+        return read_store(cfg.source, symbol, choice, seen_until)
     headlines = read_headlines(cfg.source, symbol)
     return headlines, *scorer(choice).score(headlines.texts)
 

@@ -9,11 +9,16 @@ from mlstrat.config_sentiment import SentimentConfig
 from mlstrat.sentiment.headlines import Headlines
 from mlstrat.sentiment.novelty import novelty_of
 
+# Half of the Fear & Greed index of alternative.me is bitcoin's volatility, volume and dominance: as news it
+# would tell the models their own inputs, and be known on nearly every bar.
+MADE_OF_PRICES = frozenset({"alternative.me"})
+
 
 def weights_of(headlines: Headlines, cfg: SentimentConfig) -> FloatArray:
     """Return each headline's own weight.
 
-    The product of ``source_weights[publisher]`` (1 for a publisher that is not named), of
+    The product of ``source_weights[publisher]`` (for one that is not named 1, or 0 if it is in
+    `MADE_OF_PRICES`), of
     ``1 + log10(1 + reach)`` if `reach` is set, and of its novelty if `novelty` is set (see
     `mlstrat.sentiment.novelty.novelty_of`; the window is that of the headlines). A headline's weight depends
     on itself and on headlines known before it.
@@ -35,13 +40,17 @@ def weights_of(headlines: Headlines, cfg: SentimentConfig) -> FloatArray:
     DataError
         `known_by` is "seen", and it is not known when a headline was first seen.
     """
-    weight = np.array([cfg.source_weights.get(name, 1.0) for name in headlines.source], np.float64)
+    weight = np.array([_of(name, cfg) for name in headlines.source], np.float64)
     if cfg.reach:
         weight *= 1.0 + np.log10(1.0 + headlines.reach)
     if cfg.novelty:
         known_at = headlines.known_by(cfg.known_by).astype(np.int64)
         weight *= novelty_of(headlines.texts, known_at, cfg.window_hours)
     return weight
+
+
+def _of(publisher: str, cfg: SentimentConfig) -> float:
+    return cfg.source_weights.get(publisher, 0.0 if publisher in MADE_OF_PRICES else 1.0)
 
 
 def unnamed(headlines: Headlines, cfg: SentimentConfig) -> tuple[str, ...]:

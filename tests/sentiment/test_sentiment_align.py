@@ -75,14 +75,14 @@ def by_loop(
         leaning = math.fsum(weights[i] * confidence[i] * polarity[i] for i in seen)
         effective = math.fsum(weights.values())
         if trusted == 0:
-            rows.append((0.0, 0.0, len(seen), 0.0))
+            rows.append((0.0, 0.0, sum(own[i] > 0 for i in seen), 0.0))
             continue
         mean_confidence = trusted / effective
         score = leaning / trusted
         voting = [i for i in seen if weights[i] * confidence[i] > 0]
         around = math.fsum(weights[i] * confidence[i] * (polarity[i] - score) ** 2 for i in voting)
         spread = math.sqrt(around / trusted) if len(voting) > 1 else 0.0
-        rows.append((score, effective / (effective + 3) * mean_confidence, len(seen), spread))
+        rows.append((score, effective / (effective + 3) * mean_confidence, sum(own[i] > 0 for i in seen), spread))
     return np.array(rows).T
 
 

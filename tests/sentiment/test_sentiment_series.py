@@ -128,7 +128,7 @@ def test_a_publisher_weighs_what_the_settings_say_and_one_without_headlines_is_t
     cfg = SentimentConfig(source=str(path), source_weights={"Blog": 0.0, "cnn": 2.0})
     series = mood_for(bars, cfg)
     assert np.all(series.score > 0)
-    assert series.count.tolist() == [2, 2, 2]
+    assert series.count.tolist() == [1, 1, 1]  # what weighs nothing does not count
     assert series.notes[-1] == "sentiment.source_weights names cnn, of whom there is no headline."
 
 
@@ -142,3 +142,16 @@ def test_importing_the_module_loads_no_optional_package():
     code = f"import sys, mlstrat.sentiment.series; print(sorted({optional} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_index_made_of_prices_is_no_news_unless_it_is_asked_for(tmp_path):
+    path = tmp_path / "news.csv"
+    path.write_text(
+        "time,title,source\n2022-01-01T00:00:01Z,Fear & Greed index 90: Extreme greed,alternative.me\n"
+    )
+    bars = make_bars("2022-01-01", 3)
+    silent = mood_for(bars, SentimentConfig(source=str(path)))
+    assert not silent.known.any()
+    assert silent.count.sum() == 0
+    asked = mood_for(bars, SentimentConfig(source=str(path), source_weights={"alternative.me": 1.0}))
+    assert asked.known.all()

@@ -11,7 +11,15 @@ from mlstrat.sentiment.store.database import SentimentStore
 from mlstrat.sentiment.store.versions import version_of
 
 
-def read_store(source: str, symbol: str, choice: ScorerChoice) -> tuple[Headlines, FloatArray, FloatArray]:
+def newest_seen(source: str) -> np.datetime64 | None:
+    """Return when the last text of a store was seen, None where it holds none; see `SentimentStore`."""
+    with SentimentStore(source, create=False) as store:
+        return store.newest_seen()
+
+
+def read_store(
+    source: str, symbol: str, choice: ScorerChoice, seen_until: np.datetime64 | None = None
+) -> tuple[Headlines, FloatArray, FloatArray]:
     """Return what a store has of a symbol for a back-test; the store is not written to.
 
     Parameters
@@ -22,6 +30,8 @@ def read_store(source: str, symbol: str, choice: ScorerChoice) -> tuple[Headline
         Chooses the headlines that count.
     choice : ScorerChoice
         Who scores what this very version has not scored before.
+    seen_until : datetime64, optional
+        Only what had been seen by then, so that a run reads again what it read before; default: all.
 
     Returns
     -------
@@ -31,7 +41,7 @@ def read_store(source: str, symbol: str, choice: ScorerChoice) -> tuple[Headline
         As from `Scorer.score`.
     """
     with SentimentStore(source, create=False) as store:
-        headlines = store.headlines(symbol, first_wording=True)
+        headlines = store.headlines(symbol, as_of=seen_until, first_wording=True)
         polarity, confidence = store.scores(headlines.texts, version_of(choice))
     missing = np.flatnonzero(np.isnan(polarity))
     if len(missing):
