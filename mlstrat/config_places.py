@@ -8,8 +8,11 @@ _SQLITE_FILE = "sqlite:///"
 
 
 def is_store(source: str) -> bool:
-    """Whether a source of headlines is the address of a store, not the name of a file."""
-    return source.startswith(("sqlite:", "postgresql:", "postgresql+"))
+    """Whether a source of headlines is the address of a store, not the name of a file.
+
+    Any address is, also of a kind that no store has: it may hold a password, and files are told by name.
+    """
+    return "://" in source or source.startswith(("sqlite:", "postgresql:", "postgresql+"))
 
 
 def names_file(text: str) -> bool:
@@ -19,8 +22,8 @@ def names_file(text: str) -> bool:
 
 def resolved(text: str, folder: Path) -> str:
     """Return a place with relative paths taken from a folder; an absolute one takes the folder's place."""
-    if text.startswith(_SQLITE_FILE):
-        return _SQLITE_FILE + str(folder / text.removeprefix(_SQLITE_FILE))
+    if text.lower().startswith(_SQLITE_FILE):
+        return _SQLITE_FILE + str(folder / text[len(_SQLITE_FILE) :])
     return str(folder / text) if names_file(text) else text
 
 

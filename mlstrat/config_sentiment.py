@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_valid
 # What a scorer can be called; `ensemble` is the weighted mean of others.
 ScorerName = Literal["vader", "learned", "finbert", "ensemble"]
 Weights = Mapping[str, Annotated[float, Field(gt=0)]]
+# A year of minutes and of hours, and ten years of hours: more is a slip of units.
+MOST_LATENCY_MINUTES, MOST_WINDOW_HOURS, MOST_HALF_LIFE_HOURS = 525_600, 8_760, 87_600
 # The columns of a model's input that are of headlines; no feature of bars may take their names.
 MOOD_FEATURES = ("sentiment_score", "sentiment_confidence", "sentiment_lean")
 
@@ -24,9 +26,9 @@ class SentimentConfig(BaseModel):
     model: str = ""
     scorer_weights: Weights = {}
     known_by: Literal["published", "seen"] = "published"
-    latency_minutes: Annotated[float, Field(ge=0)] = 5.0
-    half_life_hours: Annotated[float, Field(gt=0)] = 12.0
-    window_hours: Annotated[float, Field(gt=0)] = 72.0
+    latency_minutes: Annotated[float, Field(ge=0, le=MOST_LATENCY_MINUTES)] = 5.0
+    half_life_hours: Annotated[float, Field(gt=0, le=MOST_HALF_LIFE_HOURS)] = 12.0
+    window_hours: Annotated[float, Field(gt=0, le=MOST_WINDOW_HOURS)] = 72.0
     novelty: bool = True
     reach: bool = False
     source_weights: Mapping[str, Annotated[float, Field(ge=0)]] = {}

@@ -21,7 +21,8 @@ def made(kind):
         MissingExtraError: ("torch", "torch", "A test"),
         mlstrat.data.bars.RowError: (3, "X", "is wrong", "mend it"),
     }
-    return kind(*known.get(kind, ("a sentence.",)))
+    by_name = {"Refusal": ("a sentence.", 426, "parameterInvalid")}
+    return kind(*known.get(kind, by_name.get(kind.__name__, ("a sentence.",))))
 
 
 @pytest.mark.parametrize(

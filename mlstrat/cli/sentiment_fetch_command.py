@@ -68,14 +68,15 @@ def fetch(
     from mlstrat.sentiment.fetching import fetch_into
     from mlstrat.sentiment.store import SentimentStore
 
-    begin, end = _moment(since, "--since"), until and _moment(until, "--until")
+    begin, end = _span(since, until)
+    _check_symbol(symbol)
     reader = _reader(score)
     asked, notes = _sources(sources, keys, file or [])
     for note in notes:
         typer.echo(f"note: {note}", err=True)
     with SentimentStore(store) as opened:
         with watching() as watcher:
-            report = fetch_into(opened, asked, symbol, begin, _now, watcher, until=end or None)
+            report = fetch_into(opened, asked, symbol, begin, _now, watcher, until=end)
         for warning in report.warnings:
             typer.echo(f"warning: {warning}", err=True)
         _check(report)
@@ -137,6 +138,25 @@ def _ending(report: FetchReport, store: SentimentStore, scored: str) -> str:
         f"{report.symbol} from {', '.join(report.worked)}{left_out}; {added.near_duplicates:,} repeat "
         f"another publisher's{scored}{warned}"
     )
+
+
+def _check_symbol(symbol: str) -> None:
+    from mlstrat.errors import ConfigError
+    from mlstrat.sentiment.aliases import coin_of
+
+    if not coin_of(symbol):
+        raise ConfigError(f"--symbol is {symbol!r}, which names nothing: give one such as BTCUSDT or SPY.")
+
+
+def _span(since: str, until: str | None) -> tuple[datetime, datetime | None]:
+    from mlstrat.errors import ConfigError
+
+    begin, end = _moment(since, "--since"), _moment(until, "--until") if until is not None else None
+    if begin >= _now():
+        raise ConfigError(f"--since is {since}, which is still to come: give an earlier date.")
+    if end and end <= begin:
+        raise ConfigError(f"--until {until} is not behind --since {since}: give a later one.")
+    return begin, end
 
 
 def _moment(text: str, option: str) -> datetime:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mlstrat.sentiment.fetching import Fetched, FetchWatcher
+from mlstrat.sentiment.store import Added
 
 
 class _Lines(FetchWatcher):
@@ -51,8 +52,11 @@ def watching(console: Console | None = None) -> Iterator[FetchWatcher]:
 
 
 def _line(fetched: Fetched) -> str:
-    if fetched.warning:
-        return f"{fetched.source}: failed"
     added = fetched.added
+    if fetched.note:
+        return f"{fetched.source}: {fetched.note}"
+    if fetched.warning and added == Added():
+        return f"{fetched.source}: failed"
     revised = f", {added.revised:,} revised" if added.revised else ""
-    return f"{fetched.source}: {added.new:,} new{revised}, {added.known:,} known"
+    broken = ", then it broke off" if fetched.warning else ""
+    return f"{fetched.source}: {added.new:,} new{revised}, {added.known:,} known{broken}"

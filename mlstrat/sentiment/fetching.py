@@ -12,10 +12,12 @@ from types import MappingProxyType
 from mlstrat.errors import MlstratError
 from mlstrat.sentiment.aliases import coin_of
 from mlstrat.sentiment.items import Item, Source
+from mlstrat.sentiment.sources.gathering import Guarded
 from mlstrat.sentiment.sources.web import Unfinished
 from mlstrat.sentiment.store import Added, SentimentStore
 
 Clock = Callable[[], datetime]
+Span = tuple[datetime, datetime]
 
 # How far before the last fetch the next one begins. Free plans of news services hold texts back for a day,
 # and a text of which only the day is known is stamped with its first moment.
@@ -24,6 +26,8 @@ OVERLAP = timedelta(hours=26)
 OVERLAPS = MappingProxyType({"x": timedelta(hours=2), "rss": timedelta(days=7)})
 # Another file may hold older texts, so that there is nothing to go on from.
 WHOLE = frozenset({"file"})
+# A source that was asked so shortly before has hardly anything new, and counts what it is asked.
+PAUSE = timedelta(minutes=5)
 _NOTHING = Added()
 
 
@@ -42,6 +46,10 @@ class Fetched:
     warning : str
         A sentence that says why it gave nothing or broke off, "" where it did neither; the next fetch asks
         for the same again.
+    note : str
+        Why it was not asked, "" where it was.
+    final : bool
+        Whether it broke off where it always does: then the next fetch goes on behind this one.
     """
 
     source: str
@@ -49,6 +57,8 @@ class Fetched:
     until: datetime
     added: Added = _NOTHING
     warning: str = ""
+    note: str = ""
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class FetchReport:
 
     @property
     def worked(self) -> tuple[str, ...]:
-        """Names of the sources that answered; one that broke off behind some texts is among them."""
+        """Names of the sources that answered, now or just before; also if one broke off behind some texts."""
         return tuple(
             dict.fromkeys(one.source for one in self.fetched if not one.warning or one.added != _NOTHING)
         )
@@ -94,13 +104,17 @@ def fetch_into(
     now: Clock,
     watcher: FetchWatcher | None = None,
     until: datetime | None = None,
+    pause: timedelta = PAUSE,
 ) -> FetchReport:
     """Ask each source for what the store lacks, and add it.
 
     A source that was fetched before is asked from `OVERLAP` before the end of that on, or from `since` where
     the store begins later. Its texts are in the store before the span is marked as fetched, and both are
     whole or not there at all: a process that is killed loses nothing, and the next one doubles nothing. A
-    source that fails is told and asked for the same span by the next fetch.
+    source that fails is told and asked for the same span by the next fetch; one that never gives more of it
+    (the newest 1,000 posts) is told too, and not asked for the rest again. Only what was asked for is
+    marked: a span that ends before the known one begins is added and not marked, for what lies between was
+    never fetched.
 
     Parameters
     ----------
@@ -113,9 +127,11 @@ def fetch_into(
     since, until : datetime
         Published from the one and before the other; `until` is now by default, and never later.
     now : callable
-        The clock, in UTC. A text counts as seen when its source has answered.
+        The clock, in UTC. A text counts as seen when its source has answered and it can be read.
     watcher : FetchWatcher, optional
         Is told what happens.
+    pause : timedelta
+        A source that was fetched up to less than this before now is left alone and noted.
 
     Raises
     ------
@@ -123,32 +139,48 @@ def fetch_into(
         The store refuses. Nothing that a source does is raised.
     """
     told = watcher or FetchWatcher()
-    return FetchReport(symbol, tuple(_fetch(store, one, symbol, since, now, told, until) for one in sources))
+    wanted = _Wanted(symbol, coin_of(symbol) or symbol, since, until, pause)
+    guarded = [Guarded(source) for source in sources]
+    # Known before any source is asked: two sources may have one name.
+    spans = [None if one.name in WHOLE else store.fetched(one.name, wanted.coin) for one in guarded]
+    fetched = (_fetch(store, *one, wanted, now, told) for one in zip(guarded, spans, strict=True))
+    return FetchReport(symbol, tuple(fetched))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked for; see `fetch_into`."""
+
+    symbol: str
+    coin: str
+    since: datetime
+    until: datetime | None
+    pause: timedelta
 
 
 def _fetch(
     store: SentimentStore,
     source: Source,
-    symbol: str,
-    since: datetime,
+    span: Span | None,
+    wanted: _Wanted,
     now: Clock,
     watcher: FetchWatcher,
-    until: datetime | None,
 ) -> Fetched:
-    coin = coin_of(symbol) or symbol
-    span = None if source.name in WHOLE else store.fetched(source.name, coin)
-    end = min(until, now()) if until else now()
-    begin = since if span is None else _begin(span, since, OVERLAPS.get(source.name, OVERLAP))
-    watcher.begins(source.name, begin, end)
-    fetched = _asked(store, source, symbol, begin, end, now)
-    if not fetched.warning and source.name not in WHOLE and begin < end:
-        known = span or (begin, end)
-        store.mark_fetched(source.name, coin, min(begin, known[0]), max(end, known[1]))
+    name, moment = source.name, now()
+    end = min(wanted.until, moment) if wanted.until else moment
+    begin = wanted.since if span is None else _begin(span, wanted.since, OVERLAPS.get(name, OVERLAP))
+    watcher.begins(name, begin, end)
+    if span and span[0] <= wanted.since and timedelta(0) <= moment - span[1] < wanted.pause:
+        fetched = Fetched(name, begin, end, note=f"asked less than {_told(wanted.pause)} ago")
+    else:
+        fetched = _asked(store, source, wanted.symbol, begin, end, now)
+        if (fetched.final or not fetched.warning) and name not in WHOLE and begin < end:
+            store.mark_fetched(name, wanted.coin, begin, end)
     watcher.ends(fetched)
     return fetched
 
 
-def _begin(span: tuple[datetime, datetime], since: datetime, overlap: timedelta) -> datetime:
+def _begin(span: Span, since: datetime, overlap: timedelta) -> datetime:
     """Where to go on, so that the span stays without a gap."""
     first, last = span
     return since if since < first else max(first, last - overlap)
@@ -160,11 +192,16 @@ def _asked(
     if begin >= end:
         return Fetched(source.name, begin, end)
     items: Sequence[Item] = ()
-    warning = ""
+    warning, final = "", False
     try:
         items = source.fetch(symbol, begin, end)
     except Unfinished as error:
-        items, warning = error.items, str(error)
+        items, warning, final = error.items, str(error), error.final
     except MlstratError as error:
         warning = str(error)
-    return Fetched(source.name, begin, end, store.add(items, now()), warning)
+    added = store.add(items, now, symbol=symbol)
+    return Fetched(source.name, begin, end, added, warning, final=final)
+
+
+def _told(pause: timedelta) -> str:
+    return "five minutes" if pause == PAUSE else f"{pause.total_seconds():.0f} seconds"

@@ -11,13 +11,16 @@ import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray, TimeArray, read_only
 from mlstrat.errors import DataError
-from mlstrat.sentiment.aliases import coin_of, concerns
+from mlstrat.sentiment.aliases import coin_of, concerns, marked, subjects_of
+from mlstrat.sentiment.days import at_midnight, day_stamps, next_days
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DAY = np.timedelta64(1, "D")
-_WITH_OFFSET = re.compile(r"\d[T ]\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$")
+_OFFSET = r"(?:Z|[+-]\d\d(?::?\d\d)?)$"
+_WITH_OFFSET = re.compile(rf"\d[T ]\d\d.*{_OFFSET}")
+# Endings of the files that stores lie in.
+_DATABASES = (".db", ".sqlite", ".sqlite3")
 _OPTIONAL_COLUMNS = (
     ("seen_at", "datetime64[ns]", np.datetime64("NaT")),
     ("reach", "float64", 0.0),
@@ -47,6 +50,8 @@ class Headlines:
     given_polarity : (n,) float64, optional
         What the source itself says of the mood, in [-1, 1], which then replaces a score of the text; NaN
         where it says nothing. Default: NaN everywhere.
+    subjects : tuple of str, n long, optional
+        Tickers that the source itself attaches, with blanks between. Default: "" everywhere.
     origin : str
         The file or sample that was read.
     untitled, off_topic : int
@@ -68,6 +73,7 @@ class Headlines:
     seen_at: TimeArray = field(default_factory=lambda: np.empty(0, "datetime64[ns]"))
     reach: FloatArray = field(default_factory=lambda: np.empty(0))
     given_polarity: FloatArray = field(default_factory=lambda: np.empty(0))
+    subjects: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.published_at)
@@ -76,8 +82,9 @@ class Headlines:
             object.__setattr__(self, name, read_only(given if len(given) else np.full(n, unknown, kind)))
         object.__setattr__(self, "published_at", read_only(np.asarray(self.published_at, "datetime64[ns]")))
         object.__setattr__(self, "time_known", read_only(np.asarray(self.time_known, bool)))
+        object.__setattr__(self, "subjects", self.subjects or ("",) * n)
         lengths = {len(column) for column in (self.published_at, self.time_known, self.texts, self.source)}
-        lengths |= {len(getattr(self, name)) for name, _, _ in _OPTIONAL_COLUMNS}
+        lengths |= {len(self.subjects), *(len(getattr(self, name)) for name, _, _ in _OPTIONAL_COLUMNS)}
         if len(lengths) > 1:
             raise DataError(
                 f"headlines have columns of unlike length {sorted(lengths)}: give one value a headline."
@@ -100,8 +107,7 @@ class Headlines:
 
         The publication where its time is known, else 00:00 UTC of the next day. Not sorted.
         """
-        next_day = (self.published_at.astype("datetime64[D]") + DAY).astype("datetime64[ns]")
-        return np.where(self.time_known, self.published_at, next_day)
+        return np.where(self.time_known, self.published_at, next_days(self.published_at))
 
     def known_by(self, rule: str) -> TimeArray:
         """Return from when each can be known, before any latency, by one of two rules.
@@ -150,7 +156,8 @@ def read_headlines(source: str | Path, symbol: str = "") -> Headlines:
     source : str or Path
         A `.parquet`, `.csv` or `.jsonl` file, or `sample:headlines`. Columns: `time` or `timestamp` (with
         an offset: a stamp without one is refused); `title` or `text`; optionally `time_known` (without it, a
-        stamp at exactly 00:00:00 UTC counts as a day without a time), `source` and `subject`.
+        stamp at exactly 00:00:00, in UTC or by its own offset, counts as a day without a time: see
+        `mlstrat.sentiment.days.day_stamps`), `source` and `subject`.
     symbol : str
         Keep the headlines that count for this symbol: those whose title or subject names it, and those
         that name no coin at all. Empty keeps all.
@@ -162,13 +169,14 @@ def read_headlines(source: str | Path, symbol: str = "") -> Headlines:
         first row (0-based) and what to do.
     """
     frame = _read(source)
-    times = _times(_column(frame, ("time", "timestamp"), source), source)
+    times, local = _times(_column(frame, ("time", "timestamp"), source), source)
     titles = _texts(_column(frame, ("title", "text"), source))
-    known = _time_known(frame, times, source)
-    publishers, subjects = _optional(frame, "source"), _optional(frame, "subject")
+    known = _time_known(frame, at_midnight(times, local), source)
+    times = np.where(known, times, day_stamps(times, local))
+    publishers, subjects = _optional(frame, "source"), [*map(subjects_of, _optional(frame, "subject"))]
     coin = coin_of(symbol)
     titled = [row for row, title in enumerate(titles) if title.strip()]
-    kept = [row for row in titled if concerns(coin, f"{titles[row]} {subjects[row]}")]
+    kept = [row for row in titled if concerns(coin, f"{titles[row]} {marked(subjects[row])}")]
     order = np.array(kept, np.int64)[np.argsort(times[kept], kind="stable")]
     return Headlines(
         published_at=times[order],
@@ -178,6 +186,7 @@ def read_headlines(source: str | Path, symbol: str = "") -> Headlines:
         origin=str(source),
         untitled=len(titles) - len(titled),
         off_topic=len(titled) - len(kept),
+        subjects=tuple(" ".join(subjects[row]) for row in order),
     )
 
 
@@ -215,13 +224,15 @@ def _path(source: str | Path) -> Path:
     if str(source).startswith("sample:"):
         from mlstrat.data import samples
 
-        if source != samples.PREFIX + samples.HEADLINES:
+        if str(source) != samples.PREFIX + samples.HEADLINES:
             raise DataError(
                 f"{source} holds no headlines: set sentiment.source to "
                 f"{samples.PREFIX + samples.HEADLINES}, to a file, or to none."
             )
         return samples.headlines_path()
     path = Path(source)
+    if path.suffix.lower() in _DATABASES:
+        raise DataError(f"headlines {source} are no table: give sqlite:///{source} to read a store.")
     if path.suffix.lower() not in (".parquet", ".csv", ".jsonl"):
         raise DataError(f"headlines {source} end in {path.suffix!r}: give a .parquet, .csv or .jsonl file.")
     return path
@@ -237,22 +248,28 @@ def _column(frame: pd.DataFrame, names: tuple[str, ...], source: str | Path) -> 
     )
 
 
-def _times(stamps: pd.Series, source: str | Path) -> TimeArray:
+def _times(stamps: pd.Series, source: str | Path) -> tuple[TimeArray, TimeArray]:
+    """Return the stamps in UTC, and as written with the offset left out."""
     import pandas as pd
 
-    zoned = stamps if isinstance(stamps.dtype, pd.DatetimeTZDtype) else _parsed(stamps, source)
-    if zoned.isna().any():
-        raise _stamp_error(source, stamps, int(np.argmax(zoned.isna())), "is not a time")
-    return np.asarray(zoned.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), "datetime64[ns]")
+    if isinstance(stamps.dtype, pd.DatetimeTZDtype):
+        utc, local = stamps.dt.tz_convert("UTC").dt.tz_localize(None), stamps.dt.tz_localize(None)
+    else:
+        utc, local = _parsed(stamps, source)
+    if utc.isna().any():
+        raise _stamp_error(source, stamps, int(np.argmax(utc.isna())), "is not a time")
+    return np.asarray(utc.to_numpy(), "datetime64[ns]"), np.asarray(local.to_numpy(), "datetime64[ns]")
 
 
-def _parsed(stamps: pd.Series, source: str | Path) -> pd.Series:
+def _parsed(stamps: pd.Series, source: str | Path) -> tuple[pd.Series, pd.Series]:
     import pandas as pd
 
     for row, stamp in enumerate(stamps):
         if not isinstance(stamp, str) or not _WITH_OFFSET.search(stamp.strip()):
             raise _stamp_error(source, stamps, row, "does not say its offset from UTC")
-    return pd.to_datetime(stamps.str.strip(), format="ISO8601", utc=True, errors="coerce")
+    utc = pd.to_datetime(stamps.str.strip(), format="ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
+    written = stamps.str.strip().str.replace(_OFFSET, "", regex=True)
+    return utc, pd.to_datetime(written, format="ISO8601", errors="coerce")
 
 
 def _stamp_error(source: str | Path, stamps: pd.Series, row: int, what: str) -> DataError:
@@ -270,9 +287,9 @@ def _optional(frame: pd.DataFrame, name: str) -> list[str]:
     return _texts(frame[name]) if name in frame.columns else [""] * len(frame)
 
 
-def _time_known(frame: pd.DataFrame, times: TimeArray, source: str | Path) -> BoolArray:
+def _time_known(frame: pd.DataFrame, midnight: BoolArray, source: str | Path) -> BoolArray:
     if "time_known" not in frame.columns:
-        return np.asarray(times != times.astype("datetime64[D]"))
+        return ~midnight
     words = [str(word).strip().lower() for word in frame["time_known"]]
     for row, word in enumerate(words):
         if word not in _TRUTH:

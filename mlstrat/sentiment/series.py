@@ -20,7 +20,7 @@ from mlstrat.sentiment.weights import unnamed, weights_of
 def newest_seen(cfg: SentimentConfig) -> np.datetime64 | None:
     """Return up to when the store of a configuration has seen texts; a run that keeps it can be repeated.
 
-    None where the headlines are no store's, or where it holds none.
+    None where the headlines are no store's.
 
     Raises
     ------

@@ -146,6 +146,53 @@ def test_a_date_that_is_none_is_refused(fetch):
     assert "--since is 'yesterday', which is no date" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("since", "more", "what"),
+    [
+        ("2200-01-01", (), "--since is 2200-01-01, which is still to come: give an earlier date."),
+        (
+            "2024-01-02",
+            ("--until", "2024-01-01"),
+            "--until 2024-01-01 is not behind --since 2024-01-02: give a later one.",
+        ),
+        ("2024-01-01", ("--until", ""), "--until is '', which is no date"),
+        (
+            "2024-01-01",
+            ("--symbol", ""),
+            "--symbol is '', which names nothing: give one such as BTCUSDT or SPY.",
+        ),
+        ("2024-01-01", ("--symbol", " /"), "--symbol is ' /', which names nothing"),
+    ],
+)
+def test_a_span_or_a_symbol_that_is_none_is_refused(fetch, fakes, place, since, more, what):
+    source = Fake("rss")
+    fakes(source)
+    result = fetch(*more, since=since)
+    assert result.exit_code == 2
+    assert what in result.stderr
+    assert not source.asked
+    assert not place.exists()
+
+
+def test_the_same_command_at_once_is_told_and_no_failure(fetch, fakes):
+    fakes(Fake("rss"))
+    assert fetch("--score", "none").stderr == "rss: 0 new, 0 known\n"
+    again = fetch("--score", "none")
+    assert again.exit_code == 0
+    assert again.stderr == "rss: asked less than five minutes ago\n"
+
+
+def test_an_address_with_more_than_a_file_is_refused(mlstrat, fakes):
+    fakes(Fake("rss"))
+    result = mlstrat(
+        "sentiment", "fetch", "--symbol", "BTC", "--since", "2024-01-01", "--store", "sqlite:///a.db?mode=ro"
+    )
+    assert result.exit_code == 3
+    assert result.stderr == (
+        "error: the address of the store a.db says more than a file behind ?: write sqlite:///a.db.\n"
+    )
+
+
 def test_a_file_that_is_no_store_is_refused_before_anything_is_asked(fetch, fakes, place):
     source = Fake("rss")
     fakes(source)
@@ -175,9 +222,14 @@ def test_a_terminal_sees_a_line_a_source():
 
     screen, day = io.StringIO(), datetime(2024, 1, 1, tzinfo=UTC)
     with watching(Console(file=screen, force_terminal=True, width=100)) as watcher:
-        for name, added, warning in (("rss", Added(3, 1, 2), ""), ("x", Added(), "it is shut.")):
+        for name, added, warning in (
+            ("rss", Added(3, 1, 2), ""),
+            ("x", Added(), "it is shut."),
+            ("reddit", Added(new=7), "page 2 is missing."),
+        ):
             watcher.begins(name, day, day)
             watcher.ends(Fetched(name, day, day, added, warning))
     shown = screen.getvalue()
     assert "rss: 3 new, 1 revised, 2 known" in shown
     assert "x: failed" in shown
+    assert "reddit: 7 new, 0 known, then it broke off" in shown

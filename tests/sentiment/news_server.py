@@ -9,15 +9,20 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlparse
 
+from mlstrat.errors import MlstratError
+from mlstrat.sentiment.items import Item, Source
+from mlstrat.sentiment.sources.gathering import Guarded
 from mlstrat.sentiment.sources.keys import Keys
 from mlstrat.sentiment.sources.pace import Clock, Limits
 from mlstrat.sentiment.sources.registry import SOURCES, sources_from
+from mlstrat.sentiment.sources.web import Unfinished
 
 START = datetime(2024, 3, 4, 0, 30, tzinfo=UTC)
 HOURS = 150
@@ -428,6 +433,36 @@ def serving(clock: TestClock) -> Iterator[NewsServer]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What sources gave: items in the order of the sources, sentences of those that failed, and counts."""
+
+    items: tuple[Item, ...]
+    failures: dict[str, str]
+    counts: dict[str, int]
+    final: frozenset[str] = frozenset()
+
+
+def gather(sources: Iterable[Source], symbol: str, since: datetime, until: datetime) -> Gathered:
+    """Ask sources of different names, each behind its guard."""
+    items: list[Item] = []
+    failures: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    final: set[str] = set()
+    for source in map(Guarded, sources):
+        found: Sequence[Item] = ()
+        try:
+            found = source.fetch(symbol, since, until)
+        except Unfinished as error:
+            found, failures[source.name] = error.items, str(error)
+            final |= {source.name} if error.final else set()
+        except MlstratError as error:
+            failures[source.name] = str(error)
+        counts[source.name] = len(found)
+        items += found
+    return Gathered(tuple(items), failures, counts, frozenset(final))
 
 
 def clock_of(clock: TestClock) -> Clock:

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,6 +237,68 @@ def test_a_moment_without_a_time_zone_is_refused(store):
         SentimentAnalysis(store).get_combined_sentiment("BTCUSDT", datetime(2022, 1, 1))
 
 
+def test_a_moment_that_is_yet_to_come_is_refused(store):
+    analysis, soon = SentimentAnalysis(store, clock=Clock()), NOW + timedelta(microseconds=1)
+    for moment in (soon, np.datetime64(soon.replace(tzinfo=None), "ns")):
+        with pytest.raises(DataError, match="is yet to come: give a moment that is not after now"):
+            analysis.get_combined_sentiment("BTCUSDT", as_of=moment)
+    assert analysis.get_combined_sentiment("BTCUSDT", as_of=NOW) == NEUTRAL
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"scorer": None}, "scorer is a NoneType: give vader, learned or finbert, or a ScorerChoice"),
+        ({"settings": {"reach": True}}, "settings is a dict: give a SentimentConfig"),
+        ({"store": 3}, "store is a int: give an SQLite file, or a SentimentStore"),
+        ({"sources": Feed("rss")}, "sources is a Feed: give a list of sources"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(tmp_path, arguments, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        SentimentAnalysis(**{"store": tmp_path / "a.db"} | arguments)
+
+
+def test_a_question_of_another_type_is_refused(store):
+    feed = Feed("rss")
+    analysis = SentimentAnalysis(store, clock=Clock(), sources=[feed])
+    with pytest.raises(ConfigError, match="symbol is a NoneType: give a text such as BTCUSDT"):
+        analysis.get_combined_sentiment(None)
+    for moment in ("2022-05-12", NOW.date(), 1_650_000_000):
+        with pytest.raises(ConfigError, match=r"as_of is a (str|date|int): give a datetime with a time zone"):
+            analysis.get_combined_sentiment("BTCUSDT", as_of=moment)
+    assert feed.asked == []
+
+
+def test_sources_that_are_none_are_warnings(store):
+    class Numbers:
+        name = "x"
+
+        def fetch(self, symbol, since, until):
+            return [1, 2]
+
+    analysis = SentimentAnalysis(store, clock=Clock(), sources=[object(), Numbers()])
+    assert analysis.get_combined_sentiment("BTCUSDT") == NEUTRAL
+    assert len(analysis.warnings()) == 2
+    assert "x gives a int for a text: return Items." in analysis.warnings()[1]
+
+
+def test_it_closes_what_it_opened_and_nothing_else(store, tmp_path, monkeypatch):
+    closed, close = [], SentimentStore.close
+    monkeypatch.setattr(SentimentStore, "close", lambda self: (closed.append(str(self)), close(self)))
+    with SentimentAnalysis(store, clock=Clock(), sources=[]) as analysis:
+        assert analysis.get_combined_sentiment("BTCUSDT") == NEUTRAL
+    assert closed == []
+    with SentimentAnalysis(tmp_path / "own.db") as analysis:
+        pass
+    assert closed == [str(tmp_path / "own.db")]
+    with SentimentAnalysis() as analysis:
+        folder = Path(str(analysis._store)).parent
+        assert folder.exists()
+    assert not folder.exists()
+    analysis.close()
+
+
 def test_fetching_goes_on_where_it_ended(store):
     clock, feed = Clock(), Feed("x", [item("x", 5, 0.5), item("x", -3, 0.7)])
     analysis = SentimentAnalysis(store, clock=clock, sources=[feed])
@@ -248,11 +311,15 @@ def test_fetching_goes_on_where_it_ended(store):
 
 def test_a_failing_source_is_a_warning_and_leaves_what_is_kept(store):
     good, bad = Feed("rss", [item("rss", 1, 0.5)]), Feed("x", [item("x", 1, -0.5)])
-    analysis = SentimentAnalysis(store, clock=Clock(), sources=[good, bad])
-    before = analysis.get_combined_sentiment("BTCUSDT")
+    clock = Clock()
+    analysis = SentimentAnalysis(store, clock=clock, sources=[good, bad])
+    analysis.get_combined_sentiment("BTCUSDT")
     assert analysis.warnings() == ()
+    clock.now += timedelta(minutes=5)
+    kept = analysis.get_combined_sentiment("BTCUSDT", as_of=clock.now)
+    assert kept["confidence"] > 0
     good.error, bad.error = SourceError("rss cannot be reached: try later."), RuntimeError("secret-key-123")
-    assert analysis.get_combined_sentiment("BTCUSDT") == before
+    assert analysis.get_combined_sentiment("BTCUSDT") == kept
     assert len(analysis.warnings()) == 2
     assert analysis.warnings()[0].endswith("rss cannot be reached: try later.")
     assert "secret-key-123" not in " ".join(analysis.warnings())
@@ -365,6 +432,8 @@ class TestKeys:
             analysis.configure_apis(news_api_key="my canary key")
         assert "canary" not in str(caught.value)
         assert caught.value.__cause__ is None
+        with pytest.raises(ConfigError, match="news_api_key is a int: give it as a text, in quotes"):
+            analysis.configure_apis(news_api_key=12345678901)
         with pytest.raises(ConfigError, match="Reddit needs two keys"):
             analysis.configure_apis(reddit_client_id="canary-id-1")
         assert analysis._feeds.configured == ()

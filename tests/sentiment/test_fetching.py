@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+import re
 import signal
 import sys
 import time
@@ -14,7 +15,7 @@ from mlstrat.sentiment.items import Item, SourceError
 
 pytest.importorskip("sqlalchemy")
 
-from mlstrat.sentiment.fetching import OVERLAP, FetchWatcher, fetch_into
+from mlstrat.sentiment.fetching import OVERLAP, OVERLAPS, FetchWatcher, fetch_into
 from mlstrat.sentiment.sources.web import Unfinished
 from mlstrat.sentiment.store import Added, SentimentStore
 
@@ -159,6 +160,18 @@ def test_a_failing_source_is_told_and_asked_again(store, error):
     assert broken.asked[-1] == (START, clock.now)
 
 
+def test_what_a_source_never_gives_is_told_and_not_asked_for_again(store):
+    """The newest 1,000 posts of a span are all there is of it: the next fetch goes on behind them."""
+    came, why = Item("x", "1", "Bitcoin text", START), "x gave the newest 1,000 and no older ones."
+    source, clock = Fake("x", error=Unfinished(why, (came,), final=True)), Clock(START + DAY)
+    report = fetch_into(store, [source], "BTC", START, clock)
+    assert (report.added, report.warnings) == (Added(new=1), (why,))
+    assert store.fetched("x", "BTC") == (START, START + DAY)
+    clock.now += DAY
+    fetch_into(store, [source], "BTC", START, clock)
+    assert source.asked[-1] == (START + DAY - OVERLAPS["x"], clock.now)
+
+
 def test_what_came_before_a_source_broke_off_is_kept_and_asked_again(store):
     came = Item("newsapi", "1", "Bitcoin text", START)
     broken, clock = Fake(error=Unfinished("page 2 is missing: ask again.", (came,))), Clock(START + DAY)
@@ -169,13 +182,102 @@ def test_what_came_before_a_source_broke_off_is_kept_and_asked_again(store):
 
 
 def test_a_failing_store_is_no_failing_source(store, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise DataError("the disk is full: free space.")
 
     monkeypatch.setattr(store, "add", full)
     with pytest.raises(DataError, match="disk is full"):
         fetch_into(store, [Fake()], "BTC", START, Clock(START + DAY))
     assert store.fetched("newsapi", "BTC") is None
+
+
+def test_what_was_never_asked_is_not_marked(store):
+    """A span long before the known one leaves a gap between them, which is asked for later."""
+    source, clock = Fake(), Clock(START + 30 * DAY)
+    fetch_into(store, [source], "BTC", START + 20 * DAY, clock)
+    fetch_into(store, [source], "BTC", START, clock, until=START + 5 * DAY)
+    assert store.fetched("newsapi", "BTC") == (START + 20 * DAY, START + 30 * DAY)
+    clock.now += DAY
+    fetch_into(store, [source], "BTC", START, clock)
+    assert source.asked[-1] == (START, clock.now)
+    assert store.fetched("newsapi", "BTC") == (START, clock.now)
+    assert len(store) == 31 * 24
+
+
+def test_two_fetches_at_once_do_not_shrink_the_span(store):
+    """Both begin before either has ended; the later end does not undo what the other one marked."""
+    inner, clock = Fake(), Clock(START + 30 * DAY)
+
+    class Outer(Fake):
+        def fetch(self, symbol, since, until):
+            fetch_into(store, [inner], symbol, START, clock)
+            return super().fetch(symbol, since, until)
+
+    fetch_into(store, [Outer()], "BTC", START + 20 * DAY, clock)
+    assert store.fetched("newsapi", "BTC") == (START, START + 30 * DAY)
+
+
+def test_a_source_that_was_just_asked_is_left_alone(store):
+    source, other, clock = Fake(), Fake("x"), Clock(START + 5 * DAY)
+    fetch_into(store, [source], "BTC", START + DAY, clock)
+    clock.now += timedelta(minutes=4, seconds=59)
+    report = fetch_into(store, [source, other], "BTC", START + DAY, clock)
+    assert [one.note for one in report.fetched] == ["asked less than five minutes ago", ""]
+    assert report.worked == ("newsapi", "x")
+    assert not report.warnings
+    assert len(source.asked) == 1
+    fetch_into(store, [source], "BTC", START + DAY, clock, pause=timedelta(0))
+    assert len(source.asked) == 2
+    fetch_into(store, [source], "BTC", START, clock)
+    assert source.asked[-1] == (START, clock.now)
+    fetch_into(store, [source], "ETH", START, clock)
+    assert len(source.asked) == 4
+    clock.now += timedelta(minutes=5)
+    fetch_into(store, [source], "BTC", START, clock)
+    assert len(source.asked) == 5
+
+
+def test_two_sources_of_one_name_are_both_asked(store):
+    one, other, clock = Fake("own"), Fake("own"), Clock(START + DAY)
+    fetch_into(store, [one, other], "BTC", START, clock)
+    assert one.asked == other.asked == [(START, clock.now)]
+
+
+class Nameless:
+    def fetch(self, symbol, since, until):
+        return []
+
+
+class Broken:
+    name = "broken"
+
+    def __init__(self, gives):
+        self.gives = gives
+
+    def fetch(self, symbol, since, until):
+        if isinstance(self.gives, Exception):
+            raise self.gives
+        return self.gives
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        (Nameless(), r".*Nameless has no name: "),
+        (Broken([1, 2]), r"broken "),
+        (Broken(None), r"broken broke on an answer"),
+        (Broken(5), r"broken broke on an answer"),
+        (Broken(KeyError("canary")), r"broken broke on an answer \(KeyError\)"),
+        (Broken(Unfinished("it broke off: ask again.", ("text",))), r"broken "),
+    ],
+)
+def test_nothing_that_a_source_does_is_raised(store, source, what):
+    report = fetch_into(store, [source, Fake()], "BTC", START, Clock(START + DAY))
+    assert re.match(what, report.warnings[0])
+    assert "canary" not in report.warnings[0]
+    assert report.worked == ("newsapi",)
+    assert len(store) == 24
+    assert store.fetched("broken", "BTC") is None
 
 
 STEP = timedelta(minutes=5)

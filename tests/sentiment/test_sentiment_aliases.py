@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlstrat.sentiment.aliases import coin_of, coins_in, concerns
+from mlstrat.sentiment.aliases import coin_of, coins_in, concerns, marked, subjects_of
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,9 @@ from mlstrat.sentiment.aliases import coin_of, coins_in, concerns
     [
         ("BTCUSDT", "BTC"), ("btc-usd", "BTC"), ("BTC/USDT", "BTC"), ("BTC", "BTC"),
         ("BINANCE:BTCUSDT.P", "BTC"), ("XBTUSD", "BTC"), ("bitcoin", "BTC"), ("ETHBTC", "ETH"),
-        ("SOLUSDC", "SOL"),
+        ("SOLUSDC", "SOL"), ("BTC/USDT:USDT", "BTC"), ("BINANCE:BTC/USDT:USDT-240329", "BTC"),
+        ("BTCUSD_PERP", "BTC"), ("ETH-PERP", "ETH"), ("PEPE/USDT:USDT", "PEPE"),
+        ("1000SHIBUSDT", "SHIB"), ("1000000DOGEUSDT", "DOGE"), ("1000PEPEUSDT", "1000PEPE"),
         ("PEPEUSDT", "PEPE"), ("SPY", "SPY"), ("EURUSD", "EURUSD"), ("USDT", "USDT"), ("", ""), ("--", ""),
     ],
 )  # fmt: skip
@@ -54,3 +56,19 @@ def test_the_coins_that_a_text_names(text, coins):
 )
 def test_news_about_other_coins_only_does_not_count(coin, text, counts):
     assert concerns(coin, text) is counts
+
+
+@pytest.mark.parametrize(
+    ("words", "tickers"),
+    [
+        ("bitcoin", ("BTC",)),
+        ("Bitcoin Cash, LINK", ("BCH", "LINK")),
+        ("BTCUSDT", ("BTC",)),
+        ("PEPE 2024", ("PEPE",)),
+        ("defi", ()),
+        ("", ()),
+    ],
+)
+def test_the_tickers_that_a_subject_names(words, tickers):
+    assert subjects_of(words) == tickers
+    assert coins_in(marked(tickers)) == {ticker for ticker in tickers if ticker != "PEPE"}

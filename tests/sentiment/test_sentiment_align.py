@@ -74,15 +74,18 @@ def by_loop(
         trusted = math.fsum(weights[i] * confidence[i] for i in seen)
         leaning = math.fsum(weights[i] * confidence[i] * polarity[i] for i in seen)
         effective = math.fsum(weights.values())
+        count = sum(own[i] > 0 for i in seen)
         if trusted == 0:
-            rows.append((0.0, 0.0, sum(own[i] > 0 for i in seen), 0.0))
+            rows.append((0.0, 0.0, count, 0.0))
             continue
         mean_confidence = trusted / effective
         score = leaning / trusted
         voting = [i for i in seen if weights[i] * confidence[i] > 0]
         around = math.fsum(weights[i] * confidence[i] * (polarity[i] - score) ** 2 for i in voting)
         spread = math.sqrt(around / trusted) if len(voting) > 1 else 0.0
-        rows.append((score, effective / (effective + 3) * mean_confidence, sum(own[i] > 0 for i in seen), spread))
+        rows.append(
+            (score, effective / (effective + 3) * mean_confidence, sum(own[i] > 0 for i in seen), spread)
+        )
     return np.array(rows).T
 
 

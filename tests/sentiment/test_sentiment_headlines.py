@@ -1,12 +1,15 @@
 """Headlines from files: what is kept, from when it is known, and what is refused."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mlstrat.errors import DataError
+from mlstrat.sentiment.days import day_stamp, day_stamps
 from mlstrat.sentiment.headlines import Headlines, read_headlines
 
 
@@ -59,6 +62,56 @@ def test_without_time_known_a_midnight_stamp_counts_from_the_next_day(tmp_path):
     np.testing.assert_array_equal(read.known_from, stamps("2022-01-02", "2022-01-01T00:00:01"))
 
 
+@pytest.mark.parametrize(
+    ("stamp", "from_then"),
+    [
+        # The day of the first ends at 05:00 UTC of the 11th, that of the second at 15:00 UTC of the 10th.
+        ("2022-01-10T00:00:00-05:00", "2022-01-12"),
+        ("2022-01-10T00:00:00+09:00", "2022-01-11"),
+        ("2022-01-10T00:00:00.000+0530", "2022-01-11"),
+        ("2022-01-10 00:00:00-12", "2022-01-12"),
+        ("2022-01-09T19:00:00-05:00", "2022-01-11"),
+        ("2022-01-10T00:00:01-05:00", "2022-01-10T05:00:01"),
+        ("2022-01-10T00:00:00Z", "2022-01-11"),
+    ],
+)
+def test_a_midnight_of_any_offset_is_a_day_that_is_known_when_it_has_ended(tmp_path, stamp, from_then):
+    read = read_headlines(write_csv(tmp_path, f"time,title\n{stamp},a\n"))
+    np.testing.assert_array_equal(read.known_from, stamps(from_then))
+    frame = pd.DataFrame({"time": [pd.Timestamp(stamp)], "title": ["a"]})
+    frame.to_parquet(tmp_path / "zoned.parquet")
+    np.testing.assert_array_equal(read_headlines(tmp_path / "zoned.parquet").known_from, stamps(from_then))
+
+
+def test_a_day_that_is_told_as_such_is_known_when_it_has_ended_where_it_was_written(tmp_path):
+    rows = ["2022-01-10T15:00:00-05:00", "2022-01-10T20:00:00+09:00", "2022-01-10T05:00:00-11:00"]
+    path = write_csv(tmp_path, "time,title,time_known\n" + "".join(f"{row},a,false\n" for row in rows))
+    # In the order of the stamps that count: the days end at 15:00 of the 10th, 05:00 and 11:00 of the 11th.
+    np.testing.assert_array_equal(
+        read_headlines(path).known_from, stamps("2022-01-11", "2022-01-12", "2022-01-12")
+    )
+
+
+def test_one_day_and_many_agree():
+    rng = np.random.default_rng(5)
+    offsets = rng.integers(-12 * 4, 14 * 4 + 1, 500) * 15
+    moments = [datetime(2022, 1, 1) + timedelta(minutes=int(m)) for m in rng.integers(0, 60 * 24 * 400, 500)]
+    local = np.array(moments, "datetime64[ns]")
+    utc = local - offsets.astype("timedelta64[m]")
+    zoned = [
+        moment.replace(tzinfo=timezone(timedelta(minutes=int(offset))))
+        for moment, offset in zip(moments, offsets, strict=True)
+    ]
+    found = np.array([day_stamp(one).replace(tzinfo=None) for one in zoned], "datetime64[ns]")
+    np.testing.assert_array_equal(day_stamps(utc, local), found)
+    for one, stamp in zip(zoned, found, strict=True):
+        known = datetime.combine(stamp.astype("datetime64[D]").item(), time.min, UTC) + timedelta(days=1)
+        end = datetime.combine(one.date(), time.min, one.tzinfo) + timedelta(days=1)
+        assert timedelta(0) <= known - end < timedelta(days=2)
+        # Not a day later than it has to be: the day before would be too early, or is that of the stamp.
+        assert known - timedelta(days=1) < end or stamp.item() == one.astimezone(UTC).replace(tzinfo=None)
+
+
 def test_a_known_midnight_counts_at_once_and_an_unknown_afternoon_from_the_next_day(tmp_path):
     path = write_csv(
         tmp_path, "time,title,time_known\n2022-01-01T00:00:00Z,a,TRUE\n2022-01-01T15:00:00Z,b,0\n"
@@ -78,6 +131,22 @@ def test_rows_without_a_title_and_about_other_coins_are_left_out_and_counted(tmp
     assert len(read_headlines(path)) == 5
 
 
+def test_the_subjects_of_a_file_are_kept_as_tickers(tmp_path):
+    path = write_csv(
+        tmp_path,
+        "time,title,subject\n2022-01-01T10:00:00Z,SEC opens case,ETH\n"
+        "2022-01-01T11:00:00Z,Solana and friends rally,bitcoin\n2022-01-01T12:00:00Z,Markets calm,LINK\n"
+        "2022-01-01T13:00:00Z,Markets rise,defi\n",
+    )
+    assert read_headlines(path).subjects == ("ETH", "BTC", "LINK", "")
+    assert read_headlines(path, "BTCUSDT").texts == ("Solana and friends rally", "Markets rise")
+    assert read_headlines(path, "LINKUSDT").texts == ("Markets calm", "Markets rise")
+    one = read_headlines(path, "BTCUSDT")
+    assert replace(one, subjects=()).subjects == ("", "")
+    with pytest.raises(DataError, match=r"unlike length .* give one value a headline"):
+        replace(one, subjects=("BTC",))
+
+
 def test_a_file_whose_headlines_all_concern_others_is_empty(tmp_path):
     path = write_csv(tmp_path, "time,title\n2022-01-01T00:30:00Z,Solana up\n")
     assert len(read_headlines(path, "BTCUSDT")) == 0
@@ -88,6 +157,7 @@ def test_the_bundled_sample_reads():
     read = read_headlines("sample:headlines")
     assert (len(read), read.untitled) == (7_496, 28)
     assert int(np.sum(~read.time_known)) == 129
+    assert read_headlines(Path("sample:headlines")).texts == read.texts
     of_bitcoin = read_headlines("sample:headlines", "BTCUSDT")
     assert len(of_bitcoin) + of_bitcoin.off_topic == 7_496
 
@@ -144,6 +214,8 @@ def test_unreadable_files_are_refused(tmp_path):
         read_headlines(tmp_path / "absent.parquet")
     with pytest.raises(DataError, match=r"end in '.json': give a .parquet, .csv or .jsonl file"):
         read_headlines(tmp_path / "news.json")
+    with pytest.raises(DataError, match=r"headlines a\.db are no table: give sqlite:///a\.db to"):
+        read_headlines("a.db")
     with pytest.raises(DataError, match=r"set sentiment.source to sample:headlines"):
         read_headlines("sample:BTCUSDT_1h")
     for name in ("torn.parquet", "latin.csv"):

@@ -1,6 +1,7 @@
 """Each source against a server that speaks its documented form."""
 
 import base64
+import json
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlparse
 
@@ -16,6 +17,7 @@ from news_server import (
     at,
     clock_of,
     fear_greed,
+    gather,
     once,
     redirects,
     sends,
@@ -26,7 +28,6 @@ from news_server import (
 from mlstrat.errors import ConfigError
 from mlstrat.sentiment.items import SourceError
 from mlstrat.sentiment.sources.fear_greed import FearGreed
-from mlstrat.sentiment.sources.gathering import fetch_all
 from mlstrat.sentiment.sources.newsapi import NewsApi
 from mlstrat.sentiment.sources.pace import Limits
 from mlstrat.sentiment.sources.registry import SOURCES
@@ -133,7 +134,7 @@ def test_what_is_no_symbol_is_refused_before_anything_is_asked(server, name):
 
 
 def test_keys_travel_as_each_source_wants_them(server):
-    fetch_all(sources_at(server, PATIENT), "BTCUSDT", at(140), NOW)
+    gather(sources_at(server, PATIENT), "BTCUSDT", at(140), NOW)
     headers = {urlparse(path).path: {**sent, "path": path} for _, path, sent in server.asked}
     assert headers["/v2/everything"]["x-api-key"] == SECRETS["newsapi_key"]
     assert headers["/2/tweets/search/recent"]["authorization"] == f"Bearer {SECRETS['x_bearer']}"
@@ -154,8 +155,8 @@ def test_newsapi_pages_by_time_so_that_100_results_of_a_plan_are_no_limit(server
 
 def test_x_is_asked_for_seven_days_and_not_for_the_last_seconds(server):
     only(server, "x").fetch("BTCUSDT", START - timedelta(days=30), NOW)
-    assert asked(server, 0)["start_time"] == "2024-03-03T07:31:00Z"
-    assert asked(server, 0)["end_time"] == "2024-03-10T07:29:45Z"
+    assert asked(server, 0)["start_time"] == "2024-03-03T07:35:00Z"
+    assert asked(server, 0)["end_time"] == "2024-03-10T07:25:00Z"
     with pytest.raises(SourceError, match="x finds posts of the last seven days only: ask for later times"):
         only(server, "x").fetch("BTCUSDT", START - timedelta(days=30), START - timedelta(days=8))
 
@@ -176,6 +177,68 @@ def test_a_question_asked_again_soon_is_answered_from_the_cache(server, tmp_path
     # The cache is the same for a new process.
     assert only(server, name, cache=tmp_path).fetch("BTCUSDT", START, END) == first
     assert len(server.asked) == questions
+
+
+@pytest.mark.parametrize("name", ["newsapi", "x"])
+def test_a_span_that_goes_along_with_the_clock_is_answered_from_the_cache_too(server, tmp_path, name):
+    source, server.clock.at_start = only(server, name, cache=tmp_path), NOW + timedelta(minutes=1)
+    first = source.fetch("BTCUSDT", at(50) + timedelta(seconds=7), NOW + timedelta(seconds=60))
+    questions = len(server.asked)
+    server.clock.sleep(100)
+    again = source.fetch("BTCUSDT", at(50) + timedelta(seconds=107), NOW + timedelta(seconds=160))
+    assert first == again
+    assert [item.published_at for item in first] == [at(hour) for hour in range(51, HOURS)]
+    assert len(server.asked) == questions
+    server.clock.sleep(300)
+    source.fetch("BTCUSDT", at(50) + timedelta(seconds=407), NOW + timedelta(seconds=460))
+    assert len(server.asked) > questions
+
+
+@pytest.mark.parametrize("name", ["newsapi", "x"])
+def test_nothing_is_asked_beyond_what_is_wanted(server, name):
+    until = at(100) + timedelta(minutes=7, seconds=3)
+    items = only(server, name).fetch("BTCUSDT", at(90), until)
+    assert [item.published_at for item in items] == [at(hour) for hour in range(90, 101)]
+    end = asked(server, 0)["to" if name == "newsapi" else "end_time"].removesuffix("Z")
+    assert end == until.strftime("%Y-%m-%dT%H:%M:%S")
+    server.asked.clear()
+    assert only(server, name).fetch("BTCUSDT", NOW, NOW + timedelta(seconds=30)) == ()
+    assert server.asked == []
+
+
+def too_far(status, code):
+    """A plan that goes back 30 days before NOW."""
+
+    def fault(handler):
+        first = parse_qs(urlparse(handler.path).query)["from"][0]
+        if datetime.fromisoformat(first + "+00:00") >= NOW - timedelta(days=30):
+            return False
+        body = {"status": "error", "code": code, "message": "You are trying to request results too far back."}
+        return sends(json.dumps(body).encode(), status=status)(handler)
+
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(426, "parameterInvalid"), (400, "parameterInvalid"), (426, "maximumResultsReached")]
+)
+def test_newsapi_is_asked_for_four_weeks_where_a_plan_does_not_go_further_back(server, status, code):
+    server.fault = too_far(status, code)
+    assert len(only(server, "newsapi").fetch("BTCUSDT", NOW - timedelta(days=60), NOW)) == HOURS
+    assert [asked(server, n)["from"] for n in (0, 1)] == ["2024-01-10T07:30:00", "2024-02-11T07:30:00"]
+    with pytest.raises(SourceError, match=rf"newsapi refuses \(HTTP {status}: You are trying"):
+        only(server, "newsapi").fetch("BTCUSDT", NOW - timedelta(days=60), NOW - timedelta(days=40))
+
+
+def test_newsapi_is_asked_again_once_only_and_for_no_other_refusal(server):
+    server.fault = answers(426)
+    with pytest.raises(SourceError, match="HTTP 426"):
+        only(server, "newsapi").fetch("BTCUSDT", NOW - timedelta(days=60), NOW)
+    assert len(server.asked) == 2
+    server.fault = answers(400)
+    with pytest.raises(SourceError, match="HTTP 400"):
+        only(server, "newsapi").fetch("BTCUSDT", NOW - timedelta(days=60), NOW)
+    assert len(server.asked) == 3
 
 
 def test_a_cache_that_cannot_be_used_is_gone_without(server, tmp_path):
@@ -207,7 +270,8 @@ def test_texts_about_other_coins_and_entries_without_a_time_are_left_out_of_feed
 
 
 @pytest.mark.parametrize(
-    ("title", "named"), [("Inflows to $SPY", 1), ("SPY falls", 1), ("Spying on SPYX", 0)]
+    ("title", "named"),
+    [("Inflows to $SPY", 1), ("SPY falls", 1), ("SPY, QQQ up", 1), ("Up: (SPY).", 1), ("Spying on SPYX", 0)],
 )
 def test_what_is_no_coin_has_to_be_named_in_a_feed(server, title, named):
     server.titles = lambda hour: title
@@ -216,11 +280,10 @@ def test_what_is_no_coin_has_to_be_named_in_a_feed(server, title, named):
 
 def test_one_feed_that_fails_leaves_the_others(server):
     access = Access(None, clock_of(server.clock), PATIENT)
-    found = fetch_all([Rss(access, [f"{server.url}/none", f"{server.url}/feed.xml"])], "BTC", START, NOW)
+    found = gather([Rss(access, [f"{server.url}/none", f"{server.url}/feed.xml"])], "BTC", START, NOW)
     assert found.counts == {"rss": HOURS}
     assert "1 of 2 feeds failed; rss feed 127.0.0.1" in found.failures["rss"]
     assert "refuses (HTTP 404): check its address." in found.failures["rss"]
-    assert found.warnings == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"no feed", b"<html><body>x</body></html>", b"\xff\xfe\x00", b"{}"])
@@ -239,6 +302,60 @@ def test_a_stamp_at_midnight_counts_as_a_day_without_a_time(server):
     )
     (item,) = only(server, "rss").fetch("BTC", START, NOW)
     assert (item.published_at, item.time_known) == (datetime(2024, 3, 5, tzinfo=UTC), False)
+
+
+def atom(stamp, title="Bitcoin"):
+    return (
+        "<feed xmlns='http://www.w3.org/2005/Atom'><title>n</title>"
+        f"<entry><id>1</id><title>{title}</title><published>{stamp}</published></entry></feed>"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("stamp", "published", "known"),
+    [
+        ("Tue, 05 Mar 2024 10:00:00 -0500", "2024-03-05T15:00", True),
+        ("Tue, 05 Mar 2024 10:00:00 GMT", "2024-03-05T10:00", True),
+        ("Tue, 05 Mar 2024 10:00:00 EST", "2024-03-05T15:00", True),
+        ("Tue, 05 Mar 2024 9:05 -0330", "2024-03-05T12:35", True),
+        ("Tue, 05 Mar 2024 10:00:00 GMT-05:00", "2024-03-05T15:00", True),
+        ("2024-03-05T10:00:00+01:00", "2024-03-05T09:00", True),
+        ("2024-03-05T10:00:00.5Z", "2024-03-05T10:00", True),
+        # Midnight where it was written; its day ends at 05:00 UTC of the 6th, or at 15:00 UTC of the 5th.
+        ("Tue, 05 Mar 2024 00:00:00 -0500", "2024-03-06", False),
+        ("Tue, 05 Mar 2024 00:00:00 EST", "2024-03-06", False),
+        ("2024-03-05T00:00:00+09:00", "2024-03-05", False),
+        ("2024-03-04T19:00:00-05:00", "2024-03-05", False),
+        # The hour may be that of Hawaii, where the day ends at 10:00 UTC of the 6th.
+        ("Tue, 05 Mar 2024 20:00:00 HST", "2024-03-06", False),
+        ("Tue, 05 Mar 2024 20:00:00 AKST", "2024-03-06", False),
+        ("Tue, 05 Mar 2024 20:00:00 BRT", "2024-03-06", False),
+        ("2024-03-05T20:00:00EST", "2024-03-06", False),
+        ("Tue, 05 Mar 2024 20:00:00 UTC-10:00", "2024-03-06", False),
+        ("2024-03-05T20:00:00", "2024-03-06", False),
+    ],
+)
+def test_the_stamp_of_a_feed_is_known_as_far_as_its_zone_is(server, stamp, published, known):
+    server.fault = sends(atom(stamp), "application/atom+xml")
+    (item,) = only(server, "rss").fetch("BTC", START, NOW)
+    assert item.published_at == datetime.fromisoformat(published).replace(tzinfo=UTC)
+    assert item.time_known is known
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("Bitcoin &amp;amp; gold", "Bitcoin & gold"),
+        ("Bitcoin &lt;b&gt;soars&lt;/b&gt; again", "Bitcoin soars again"),
+        ("Bitcoin&amp;lt;br /&amp;gt;falls", "Bitcoin falls"),
+        ("Bitcoin &amp;lt; 50k and &amp;gt; 3k", "Bitcoin < 50k and > 3k"),
+        ("Bitcoin&amp;#8217;s fall", "Bitcoin\u2019s fall"),
+    ],
+)
+def test_titles_of_feeds_lose_their_markup(server, written, title):
+    server.fault = sends(atom("2024-03-05T10:00:00Z", written), "application/atom+xml")
+    (item,) = only(server, "rss").fetch("BTC", START, NOW)
+    assert item.text == title
 
 
 def test_redirects_on_the_same_host_are_followed_and_the_key_goes_along(server):

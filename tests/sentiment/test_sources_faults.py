@@ -1,6 +1,7 @@
 """Every source against every fault: items or a counted failure, within the rate and the deadline."""
 
 import math
+import re
 import time
 import tracemalloc
 
@@ -16,6 +17,7 @@ from news_server import (
     clock_of,
     drips,
     fifty_megabytes,
+    gather,
     gzip_bomb,
     once,
     redirects,
@@ -27,11 +29,11 @@ from news_server import (
     waits,
 )
 
-from mlstrat.sentiment.items import Item
-from mlstrat.sentiment.sources.gathering import fetch_all
+from mlstrat.sentiment.items import Item, SourceError
+from mlstrat.sentiment.sources.gathering import Guarded
 from mlstrat.sentiment.sources.pace import Limits
 from mlstrat.sentiment.sources.registry import SOURCES
-from mlstrat.sentiment.sources.web import Access, Web
+from mlstrat.sentiment.sources.web import Access, Unfinished, Web
 
 NAMES = tuple(SOURCES)
 # Requests a second, and at once, that each source may be asked at most.
@@ -103,7 +105,7 @@ def check_pace(server, name):
 def gathered(server, name, limits=HASTY, cache=None):
     sources = sources_at(server, limits, (name,), cache)
     began = server.clock.now()
-    found = fetch_all(sources, "BTCUSDT", START, NOW)
+    found = gather(sources, "BTCUSDT", START, NOW)
     assert server.clock.now() - began < limits.deadline + SLACK
     check_pace(server, name)
     assert all(isinstance(item, Item) for item in found.items)
@@ -128,7 +130,6 @@ def test_a_fault_that_stays_ends_in_a_counted_sentence(server, fault):
         found = gathered(server, name)
         # An empty list of days, or rows that are none, is an answer without texts.
         if found.failures:
-            assert found.warnings == 1
             sentence = found.failures[name]
             assert sentence.endswith(".")
             assert ": " in sentence
@@ -174,14 +175,14 @@ def test_a_wrong_value_in_any_place_harms_nothing_else(server, name):
     (source,) = sources_at(server, fast, (name,))
     told: list[dict] = []
     server.change = lambda answer: told.append(answer) or answer
-    fetch_all([source], "BTCUSDT", START, NOW)
+    gather([source], "BTCUSDT", START, NOW)
     answer = small(told[-1])
     tried = failed = 0
     for value in WRONG:
         for changed in list(replaced(answer, 4, value))[:: 1 if value in (None, 10**400) else 5]:
             server.change = lambda _, changed=changed: changed
-            found = fetch_all([source], "BTCUSDT", START, NOW)
-            tried, failed = tried + 1, failed + found.warnings
+            found = gather([source], "BTCUSDT", START, NOW)
+            tried, failed = tried + 1, failed + len(found.failures)
             assert all(math.isfinite(item.reach) and len(item.text) <= 2_000 for item in found.items)
             assert "broke on an answer" not in found.failures.get(name, "")
     print(f"{name}: {tried} answers with a wrong value, {failed} told as failures, none raised")  # noqa: T201
@@ -203,12 +204,20 @@ def test_pages_without_an_end_are_cut_off_and_what_came_is_kept(server, name):
     assert found.failures[name] == (
         f"{name} has more than 3 pages for this span: fetch a shorter one, from --since to --until."
     )
+    assert not found.final
 
 
-def test_x_gives_the_newest_thousand_of_pages_without_an_end(server):
+@pytest.mark.parametrize(("name", "n"), [("x", 10), ("reddit", 1_000)])
+def test_the_newest_thousand_of_pages_without_an_end_are_told_as_such(server, name, n):
     server.endless = True
-    found = gathered(server, "x", Limits(deadline=1000))
-    assert (found.counts, found.failures, len(server.times)) == ({"x": 10}, {}, 10)
+    found = gathered(server, name, Limits(deadline=1000))
+    assert found.counts == {name: n}
+    assert found.final == {name}
+    assert found.failures == {
+        name: f"{name} gave the newest 1,000 of the span and no older ones: fetch more often, or a shorter "
+        "span, from --since to --until."
+    }
+    assert sum(path.startswith(("/2/", "/r/")) for _, path, _ in server.asked) == 10
 
 
 @pytest.mark.parametrize("name", ["cryptopanic", "x"])
@@ -244,12 +253,12 @@ def test_a_failure_on_the_way_keeps_what_came_before(server):
 @pytest.mark.parametrize("name", ["newsapi", "rss"])
 def test_a_body_of_50_megabytes_is_never_held(server, name, fault):
     (source,) = sources_at(server, Limits(), (name,))
-    fetch_all([source], "BTC", START, NOW)
+    gather([source], "BTC", START, NOW)
     bomb()
     server.fault = fault
     tracemalloc.start()
     try:
-        found = fetch_all([source], "BTC", START, NOW)
+        found = gather([source], "BTC", START, NOW)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -266,7 +275,7 @@ def test_a_server_that_drips_for_ever_is_left_at_the_deadline():
             server.fault = drips(10, what)
             (source,) = sources_at(server, Limits(deadline=0.4, silence=0.3), ("newsapi",))
             began = time.monotonic()
-            found = fetch_all([source], "BTC", START, NOW)
+            found = gather([source], "BTC", START, NOW)
             assert time.monotonic() - began < 0.4 + SLACK
             assert "no answer in time" in found.failures["newsapi"]
 
@@ -274,20 +283,20 @@ def test_a_server_that_drips_for_ever_is_left_at_the_deadline():
 def test_retry_after_is_waited_for_and_no_longer_one_is_asked_against(server):
     server.fault = once(answers(429, Retry_After="7"))
     (source,) = sources_at(server, Limits(deadline=60), ("newsapi",))
-    assert len(fetch_all([source], "BTC", START, NOW).items) == HOURS
+    assert len(gather([source], "BTC", START, NOW).items) == HOURS
     assert server.times[1] - server.times[0] == pytest.approx(7, abs=0.2)
 
     server.times.clear()
     server.fault = answers(429, Retry_After="600")
-    sentence = fetch_all([source], "BTC", START, NOW).failures["newsapi"]
+    sentence = gather([source], "BTC", START, NOW).failures["newsapi"]
     assert sentence.startswith("newsapi goes on failing (HTTP 429; it asks to wait 600 s): ask again later")
     server.fault = None
     server.clock.sleep(100)
-    sentence = fetch_all([source], "BTC", START, NOW).failures["newsapi"]
+    sentence = gather([source], "BTC", START, NOW).failures["newsapi"]
     assert sentence.startswith("newsapi may not be asked for 500 s, by its rate limit, which is longer")
     assert len(server.times) == 1
     server.clock.sleep(500)
-    assert len(fetch_all([source], "BTC", START, NOW).items) == HOURS
+    assert len(gather([source], "BTC", START, NOW).items) == HOURS
 
 
 def test_a_source_that_fails_again_and_again_is_left_alone_and_tried_again(server):
@@ -296,7 +305,7 @@ def test_a_source_that_fails_again_and_again_is_left_alone_and_tried_again(serve
 
     def sentence():
         server.clock.sleep(1)
-        return fetch_all([source], "BTC", START, NOW).failures.get("fear_greed", "")
+        return gather([source], "BTC", START, NOW).failures.get("fear_greed", "")
 
     assert ["HTTP 500" in sentence() for _ in range(3)] == [True] * 3
     assert "failed 3 times in a row and is left alone for 299 s more: ask again then." in sentence()
@@ -314,7 +323,7 @@ def test_a_source_that_fails_again_and_again_is_left_alone_and_tried_again(serve
 def test_no_network_is_a_sentence():
     with serving(TestClock()) as server:
         pass
-    found = fetch_all(sources_at(server, HASTY), "BTC", START, NOW)
+    found = gather(sources_at(server, HASTY), "BTC", START, NOW)
     assert set(found.failures) == set(NAMES)
     for name, sentence in found.failures.items():
         assert "cannot be reached (no connection: " in sentence, name
@@ -328,11 +337,49 @@ def test_what_any_library_raises_is_told_without_its_words(server):
         def fetch(self, symbol, since, until):
             raise ZeroDivisionError("with a CANARY key")
 
-    found = fetch_all([Broken(), *sources_at(server, HASTY, ("fear_greed",))], "BTC", START, NOW)
+    found = gather([Broken(), *sources_at(server, HASTY, ("fear_greed",))], "BTC", START, NOW)
     assert found.failures == {
         "broken": "broken broke on an answer (ZeroDivisionError): ask again later, and report it."
     }
     assert found.counts == {"broken": 0, "fear_greed": 6}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ([1, 2], "odd gives a int for a text: return Items."),
+        ("words", "odd gives a str for a text: return Items."),
+        (None, "odd broke on an answer (TypeError): ask again later, and report it."),
+    ],
+)
+def test_a_source_that_gives_no_items_is_a_failure(given, sentence):
+    class Odd:
+        name = "odd"
+
+        def fetch(self, symbol, since, until):
+            return given
+
+    class Broken(Odd):
+        def fetch(self, symbol, since, until):
+            raise Unfinished("page 2 is missing: ask again.", given)
+
+    for kind in (Odd, Broken):
+        with pytest.raises(SourceError, match=re.escape(sentence)):
+            Guarded(kind()).fetch("BTC", START, NOW)
+
+
+@pytest.mark.parametrize("name", [None, "", " ", 3])
+def test_a_source_without_a_name_is_a_failure_by_the_name_of_its_class(name):
+    class Nameless:
+        def fetch(self, symbol, since, until):
+            return ()
+
+    source = Nameless()
+    if name is not None:
+        source.name = name
+    assert Guarded(source).name == "Nameless"
+    with pytest.raises(SourceError, match="of the class Nameless has no name: give it one, a text"):
+        Guarded(source).fetch("BTC", START, NOW)
 
 
 def test_headers_of_any_kind_harm_nothing(server):

@@ -18,6 +18,7 @@ from news_server import (
     TestClock,
     answers,
     clock_of,
+    gather,
     redirects,
     sends,
     serving,
@@ -26,7 +27,6 @@ from news_server import (
 
 from mlstrat.errors import ConfigError, MlstratError
 from mlstrat.sentiment.sources import socketry
-from mlstrat.sentiment.sources.gathering import fetch_all
 from mlstrat.sentiment.sources.keys import VARIABLES, Keys, load_keys
 from mlstrat.sentiment.sources.pace import Limits
 from mlstrat.sentiment.sources.redaction import Redactor
@@ -192,7 +192,7 @@ def test_keys_are_in_no_log_error_traceback_text_or_cache(tmp_path):
                 )
                 server.clock.sleep(4000)
                 sources = sources_at(server, Limits(deadline=100, attempts=2, pages=9), cache=tmp_path)
-                found = fetch_all(sources, "BTCUSDT", START, NOW)
+                found = gather(sources, "BTCUSDT", START, NOW)
                 told += [repr(found), repr(sources), str(found.failures)]
                 for source in sources:
                     try:
@@ -251,11 +251,11 @@ def test_a_proxy_hears_the_name_of_the_host_and_no_key(monkeypatch):
     with serving(TestClock()) as server:
         monkeypatch.setenv("https_proxy", server.url.replace("http://", "http://user:word@"))
         sources, _ = sources_from(KEYS, ["newsapi"], clock=clock_of(server.clock), limits=Limits(attempts=1))
-        found = fetch_all(sources, "BTC", START, NOW)
+        found = gather(sources, "BTC", START, NOW)
         assert "newsapi cannot be reached (the proxy refuses: 501" in found.failures["newsapi"]
         assert server.connected == [("newsapi.org:443", "Basic dXNlcjp3b3Jk")]
         # This machine is asked without it.
-        assert len(fetch_all(sources_at(server, Limits(), ("fear_greed",)), "BTC", START, NOW).items) == 6
+        assert len(gather(sources_at(server, Limits(), ("fear_greed",)), "BTC", START, NOW).items) == 6
         monkeypatch.setenv("no_proxy", "newsapi.org")
         assert socketry._proxy_of("https://newsapi.org") == ""
 
@@ -263,7 +263,7 @@ def test_a_proxy_hears_the_name_of_the_host_and_no_key(monkeypatch):
 def test_a_terminal_that_did_not_ask_hears_nothing(capfd):
     with serving(TestClock()) as server:
         server.fault = answers(500)
-        fetch_all(sources_at(server, Limits(attempts=3)), "BTC", START, NOW)
+        gather(sources_at(server, Limits(attempts=3)), "BTC", START, NOW)
     assert capfd.readouterr() == ("", "")
 
 
@@ -271,7 +271,7 @@ def test_the_libraries_log_as_before_after_a_fetch():
     names = ("httpx2", "httpcore2.http11", "praw", "stamina")
     before = [(list(logging.getLogger(n).filters), list(logging.getLogger(n).handlers)) for n in names]
     with serving(TestClock()) as server:
-        fetch_all(sources_at(server, Limits()), "BTC", START, NOW)
+        gather(sources_at(server, Limits()), "BTC", START, NOW)
     assert before == [(logging.getLogger(n).filters, logging.getLogger(n).handlers) for n in names]
 
 

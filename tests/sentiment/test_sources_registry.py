@@ -4,20 +4,22 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from news_server import NOW, START, TestClock, at, clock_of, serving, sources_at
+from news_server import NOW, START, TestClock, at, clock_of, gather, serving, sources_at
 
 from mlstrat.errors import ConfigError, MissingExtraError
-from mlstrat.sentiment.items import Item, SourceError
+from mlstrat.sentiment.headlines import read_headlines
+from mlstrat.sentiment.items import SourceError
 from mlstrat.sentiment.sources import socketry
 from mlstrat.sentiment.sources.files import FileSource
-from mlstrat.sentiment.sources.gathering import fetch_all
 from mlstrat.sentiment.sources.keys import Keys
 from mlstrat.sentiment.sources.pace import Limits
 from mlstrat.sentiment.sources.registry import SOURCES, sources_from
-from mlstrat.sentiment.sources.web import Access, Unfinished, complaint
+from mlstrat.sentiment.sources.web import Access, complaint
 
 ROWS = [
     {"time": "2024-03-05T10:00:00Z", "title": "Bitcoin rises", "source": "a.com"},
@@ -93,6 +95,40 @@ def test_a_file_has_the_same_keys_under_another_name(tmp_path):
     assert len({item.key for item in one}) == len(one)
 
 
+def test_the_same_words_of_two_publishers_are_two_texts_and_subjects_go_along(tmp_path):
+    file = tmp_path / "news.csv"
+    row = "2024-03-05T10:00:00Z,Solana and friends rally"
+    file.write_text(f"time,title,subject,source\n{row},bitcoin,a.com\n{row},ETH,b.com\n")
+    found = FileSource(file).fetch("", at(0), NOW)
+    assert {(item.publisher, item.subjects) for item in found} == {("a.com", ("BTC",)), ("b.com", ("ETH",))}
+    assert len({item.key for item in found}) == 2
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT", "SOLUSDT"])
+def test_the_bundled_headlines_are_the_same_from_a_store(tmp_path, symbol):
+    pytest.importorskip("sqlalchemy", reason="the store needs SQLAlchemy")
+    from mlstrat.sentiment.fetching import fetch_into
+    from mlstrat.sentiment.store import SentimentStore
+
+    now = datetime(2023, 1, 1, tzinfo=UTC)
+    read = read_headlines("sample:headlines", symbol)
+    with SentimentStore(str(tmp_path / "news.db")) as opened:
+        for one in ("BTCUSDT", "ETHUSDT"):
+            source = FileSource(Path("sample:headlines"))
+            fetch_into(opened, [source], one, datetime(2021, 1, 1, tzinfo=UTC), lambda: now)
+        if symbol == "SOLUSDT":
+            fetch_into(opened, [source], symbol, datetime(2021, 1, 1, tzinfo=UTC), lambda: now)
+        stored = opened.headlines(symbol, language="")
+    assert rows_of(stored) == rows_of(read)
+    assert len(read) - len(stored) == len(read) - len(rows_of(read)) < 10
+
+
+def rows_of(headlines):
+    """Moment, words and publisher of each, without blanks of other kinds."""
+    words = (" ".join(text.split()) for text in headlines.texts)
+    return set(zip(headlines.known_from.astype(np.int64).tolist(), words, headlines.source, strict=True))
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -106,38 +142,21 @@ def test_a_file_has_the_same_keys_under_another_name(tmp_path):
 def test_a_file_that_cannot_be_read_is_a_failure_among_others(tmp_path, text, sentence):
     file = tmp_path / "news.jsonl"
     file.write_text(text)
-    found = fetch_all([FileSource(file), FileSource(tmp_path / "none.csv")], "BTC", START, NOW)
+    found = gather([FileSource(file)], "BTC", START, NOW)
     assert sentence in found.failures["file"]
-    assert "none.csv cannot be read" in found.failures["file"]
     assert (found.items, found.counts) == ((), {"file": 0})
+    with pytest.raises(SourceError, match=r"none\.csv cannot be read"):
+        FileSource(tmp_path / "none.csv").fetch("BTC", START, NOW)
 
 
-def test_all_sources_together_are_in_order_and_counted():
+def test_all_sources_give_theirs_in_order():
     with serving(TestClock()) as server:
-        found = fetch_all(sources_at(server, Limits()), "BTCUSDT", START, NOW)
+        found = gather(sources_at(server, Limits()), "BTCUSDT", START, NOW)
     assert found.failures == {}
     assert found.counts == dict.fromkeys(SOURCES, 150) | {"fear_greed": 6}
-    assert len(found.items) == sum(found.counts.values())
-    assert list(found.items) == sorted(found.items, key=lambda i: (i.published_at, i.source, i.key))
-
-
-def test_a_text_that_two_sources_of_a_name_give_counts_once():
-    class Fixed:
-        name = "fixed"
-
-        def __init__(self, *keys, fails=False):
-            self.items = tuple(Item("fixed", key, "text", START) for key in keys)
-            self.fails = fails
-
-        def fetch(self, symbol, since, until):
-            if self.fails:
-                raise Unfinished("It broke: try again.", self.items)
-            return self.items
-
-    found = fetch_all([Fixed("a", "b"), Fixed("b", "c", fails=True), Fixed(fails=True)], "BTC", START, NOW)
-    assert [item.key for item in found.items] == ["a", "b", "c"]
-    assert found.counts == {"fixed": 3}
-    assert found.failures == {"fixed": "It broke: try again. It broke: try again."}
+    for name in SOURCES:
+        items = [item for item in found.items if item.source == name]
+        assert items == sorted(items, key=lambda item: (item.published_at, item.key))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +190,7 @@ def test_a_library_that_is_not_installed_is_a_sentence(monkeypatch):
         socketry.library("hishel")
     monkeypatch.setitem(sys.modules, "praw", None)
     with serving(TestClock()) as server:
-        found = fetch_all(sources_at(server, Limits(), ("reddit",)), "BTC", START, NOW)
+        found = gather(sources_at(server, Limits(), ("reddit",)), "BTC", START, NOW)
     assert found.failures["reddit"].endswith(
         'needs the package praw: run `pip install "mlstrat[sentiment]"`.'
     )
@@ -186,7 +205,7 @@ def test_importing_the_sources_imports_no_client():
 
 def test_a_fetch_of_nothing_is_nothing():
     with serving(TestClock()) as server:
-        found = fetch_all(sources_at(server, Limits()), "BTC", NOW, NOW)
+        found = gather(sources_at(server, Limits()), "BTC", NOW, NOW)
         assert found.items == ()
     access = Access(None, clock_of(TestClock()))
     assert access.cache is None

@@ -136,6 +136,7 @@ def test_subjects_of_the_source_count_as_names(store):
     )
     assert store.headlines("ETHUSDT").texts == ("To the moon", "Fees rise")
     assert store.headlines("BTCUSDT").texts == ("Fees rise",)
+    assert sorted(store.headlines().subjects) == ["BTC ETH", "ETH"]
 
 
 def test_a_subject_that_is_a_word_too_names_its_coin(store):
@@ -290,7 +291,30 @@ def test_a_version_is_not_of_caches(tmp_path):
         (tmp_path / "__pycache__" / name).write_text("compiled")
     assert _hash_of(tmp_path) == before
     (tmp_path / "words.py").write_text("")
-    assert _hash_of(tmp_path) != before
+    beside = _hash_of(tmp_path)
+    assert beside != before
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "words.py").rename(tmp_path / "deeper" / "words.py")
+    assert _hash_of(tmp_path) not in (before, beside)
+    (tmp_path / "words.py").mkdir()
+    assert _hash_of(tmp_path) not in (before, beside)
+
+
+@pytest.mark.parametrize("name", ["vader", "learned", "finbert"])
+def test_a_version_is_of_what_its_scorer_imports(name):
+    import ast
+
+    from mlstrat.sentiment.store.versions import _FOLDER, _PARTS
+
+    entry = {"vader": "scorers.py", "learned": "learned/scorer.py", "finbert": "finbert.py"}[name]
+    modules = [
+        node.module.removeprefix("mlstrat.sentiment.").replace(".", "/")
+        for node in ast.parse((_FOLDER / entry).read_text()).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mlstrat.sentiment.")
+    ]
+    found = {entry, *(one if (_FOLDER / one).is_dir() else f"{one}.py" for one in modules)}
+    kept = _PARTS[name][0]
+    assert not [part for part in found if part not in kept and part.partition("/")[0] not in kept]
 
 
 def test_a_version_is_the_same_in_another_process():

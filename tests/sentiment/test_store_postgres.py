@@ -70,7 +70,11 @@ def everything(store: SentimentStore) -> list[object]:
     answers.append(store.add([copy, *items_of(1)], START + 9 * HOUR))
     edited = Item("rss", "0 0", "NEAR and ETH, corrected", START, subjects=("SOL",))
     answers.append(store.add([edited], START + 10 * HOUR))
-    for symbol in ("BTCUSDT", "NEARUSDT", ""):
+    calm = Item("newsapi", "calm", "Rates stay", START + HOUR)
+    for hours, symbol in ((11, "SPY"), (12, "ETH-USD")):
+        answers.append(store.add([calm], START + hours * HOUR, symbol=symbol))
+    answers.append(str(store.newest_seen()))
+    for symbol in ("BTCUSDT", "NEARUSDT", "SPY", "QQQ", ""):
         for more in (
             {},
             {"as_of": START + 2 * HOUR},
@@ -189,7 +193,19 @@ def test_a_real_server_answers_as_sqlite_does(address, tmp_path):
     with SentimentStore(str(tmp_path / "texts.db")) as file, SentimentStore(address) as server:
         assert everything(server) == everything(file)
     with SentimentStore(address, create=False) as again:
-        assert len(again) == 17
+        assert len(again) == 18
+
+
+def test_a_real_server_with_a_store_of_the_first_schema_is_brought_up_to_date(address):
+    with SentimentStore(address) as store:
+        store.add([Item("rss", "1", "Markets are calm", START)], START + HOUR)
+    with sa.create_engine(address).connect() as connection:
+        connection.execute(sa.text("DROP TABLE fetched_for"))
+        connection.execute(sa.text("UPDATE store_facts SET value = '1' WHERE name = 'schema'"))
+        connection.commit()
+    with SentimentStore(address, create=False) as store:
+        assert store.headlines("SPY").texts == store.headlines("BTC").texts == ("Markets are calm",)
+        assert store.newest_seen() == np.datetime64("2024-01-01T01", "ns")
 
 
 def test_a_real_server_holds_no_store_of_another_program(address):

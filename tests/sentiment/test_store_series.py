@@ -20,7 +20,7 @@ pytest.importorskip("vaderSentiment")
 
 from mlstrat.sentiment.choice import scorer
 from mlstrat.sentiment.scorers import VaderScorer
-from mlstrat.sentiment.series import mood_for
+from mlstrat.sentiment.series import mood_for, newest_seen
 from mlstrat.sentiment.store import SentimentStore, version_of
 
 START = datetime(2022, 1, 1, tzinfo=UTC)
@@ -134,3 +134,42 @@ def test_the_index_of_the_crypto_market_counts_for_coins_only(tmp_path):
         store.add([index], at)
         told = {symbol: len(store.headlines(symbol)) for symbol in ("BTCUSDT", "ETHUSDT", "", "SPY")}
     assert told == {"BTCUSDT": 1, "ETHUSDT": 1, "": 1, "SPY": 0}
+
+
+def test_a_run_can_be_repeated_after_a_later_fetch(address):
+    """Older texts, corrections, and texts of other symbols come later; the run knows up to where it read."""
+    cfg, bars = SentimentConfig(source=address), make_bars(60)
+    until = newest_seen(cfg)
+    assert until == np.datetime64("2022-01-03T05", "ns")
+    before, plain = mood_for(bars, cfg, until), mood_for(bars, cfg)
+    assert before.notes == plain.notes
+    with SentimentStore(address) as store:
+        later = [
+            Item("rss", "0", "Correction: Bitcoin crashes", START + HOUR),
+            Item("rss", "old", "Bitcoin surges on record demand", START + 3 * HOUR),
+            Item("rss", "other", "Ether falls", START + 4 * HOUR),
+        ]
+        store.add(later, START + 90 * HOUR, symbol="ETH")
+    after = mood_for(bars, cfg, until)
+    np.testing.assert_array_equal(before.score, after.score)
+    np.testing.assert_array_equal(before.count, after.count)
+    assert before.notes == after.notes
+    assert (mood_for(bars, cfg).count != before.count).any()
+    assert newest_seen(cfg) == np.datetime64("2022-01-04T18", "ns")
+
+
+@pytest.mark.parametrize("source", ["none", "sample:headlines"])
+def test_what_is_no_store_has_no_first_sights(source):
+    assert newest_seen(SentimentConfig(source=source)) is None
+
+
+def test_a_run_from_an_empty_store_can_be_repeated(tmp_path):
+    cfg = SentimentConfig(source=f"sqlite:///{tmp_path / 'texts.db'}")
+    SentimentStore(cfg.source).close()
+    until = newest_seen(cfg)
+    before = mood_for(make_bars(9), cfg, until)
+    with SentimentStore(cfg.source) as store:
+        store.add([Item("rss", "1", TEXTS[0], START)], START + HOUR)
+    assert mood_for(make_bars(9), cfg).count.any()
+    assert not mood_for(make_bars(9), cfg, until).count.any()
+    assert mood_for(make_bars(9), cfg, until).notes == before.notes

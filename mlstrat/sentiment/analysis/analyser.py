@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from mlstrat.config_sentiment import SentimentConfig
+from mlstrat.errors import ConfigError, DataError
 from mlstrat.sentiment.analysis.combined import CombinedSentiment, combined, recommended, word_of
 from mlstrat.sentiment.analysis.feeds import Feeds
 from mlstrat.sentiment.analysis.moods import Scored, by_age, together
@@ -61,7 +63,8 @@ class SentimentAnalysis:
     Raises
     ------
     ConfigError, DataError, MissingExtraError
-        There is no such scorer, the store cannot be used, or a package is missing.
+        There is no such scorer, an argument is of another type, the store cannot be used, or a package is
+        missing.
     """
 
     def __init__(
@@ -75,14 +78,34 @@ class SentimentAnalysis:
     ) -> None:
         from mlstrat.sentiment.store import SentimentStore
 
+        _check("store", store, (SentimentStore, str, Path, type(None)), "an SQLite file, or a SentimentStore")
+        _check("scorer", scorer, (str, ScorerChoice), "vader, learned or finbert, or a ScorerChoice")
+        _check("settings", settings, (SentimentConfig, type(None)), "a SentimentConfig")
+        _check("sources", sources, (Sequence, type(None)), "a list of sources")
         self._scorer, self._named = made(scorer), scorer
         self._clock, self._settings = clock, settings or SentimentConfig()
         self._feeds = Feeds(_ASKED, clock, sources)
+        self._folder, self._opened = None, not isinstance(store, SentimentStore)
         if store is None:
             self._folder = TemporaryDirectory(prefix="mlstrat-sentiment-", ignore_cleanup_errors=True)
             store = Path(self._folder.name) / "sentiment.db"
         self._store = SentimentStore(str(store)) if isinstance(store, str | Path) else store
         self._warnings: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store, and remove a temporary one; a store that was given open stays so."""
+        if self._opened:
+            self._store.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def __repr__(self) -> str:
         keys = ", ".join(self._feeds.configured) or "none"
@@ -144,9 +167,9 @@ class SentimentAnalysis:
         symbol : str
             Such as BTCUSDT, BTC or bitcoin.
         as_of : datetime or datetime64, optional
-            A moment in the past: only what the store had seen by then counts, in the words seen by then, and
-            nothing is fetched. Default: now, after fetching what is new. A source that fails is left out and
-            told by `warnings`.
+            A moment that is not after now: only what the store had seen by then counts, in the words seen by
+            then, and nothing is fetched. Default: now, after fetching what is new. A source that fails is
+            left out and told by `warnings`.
 
         Returns
         -------
@@ -171,12 +194,15 @@ class SentimentAnalysis:
         Raises
         ------
         DataError
-            A moment without a time zone, or the store refuses.
+            A moment without a time zone or in the future, or the store refuses.
         ConfigError, MissingExtraError
-            A key or a file of keys cannot be used, or a package of a source is missing.
+            The symbol is no text, a key or a file of keys cannot be used, or a package of a source is
+            missing.
         """
-        self._warnings = () if as_of is not None else self._fetch(symbol)
-        moment = _moment(self._clock() if as_of is None else as_of)
+        _check("symbol", symbol, (str,), "a text such as BTCUSDT")
+        past = None if as_of is None else self._past(as_of)
+        self._warnings = () if past is not None else self._fetch(symbol)
+        moment = _moment(self._clock()) if past is None else past
         news, x, reddit = (self._scored(symbol, moment, names) for names in (NEWS, X, REDDIT))
         posts = together(x, reddit)
         about, social, heading = news.voice(moment), posts.voice(moment), posts.trend(moment)
@@ -201,6 +227,14 @@ class SentimentAnalysis:
             "recommendation": recommended(symbol, about, social, heading),
         }
 
+    def _past(self, as_of: datetime | np.datetime64) -> np.datetime64:
+        """Return a moment whose answer stays as it is."""
+        _check("as_of", as_of, (datetime, np.datetime64), "a datetime with a time zone")
+        moment = _moment(as_of)
+        if moment > _moment(self._clock()):
+            raise DataError(f"as_of is {as_of}, which is yet to come: give a moment that is not after now.")
+        return moment
+
     def _fetch(self, symbol: str) -> tuple[str, ...]:
         return self._feeds.fetch(self._store, symbol, self._clock() - BACKGROUND)
 
@@ -222,6 +256,11 @@ class SentimentAnalysis:
     ) -> Headlines:
         since = moment - np.timedelta64(back)
         return self._store.headlines(symbol, since=since, as_of=moment, sources=sources)
+
+
+def _check(name: str, value: object, kinds: tuple[type, ...], wanted: str) -> None:
+    if not isinstance(value, kinds):
+        raise ConfigError(f"{name} is a {type(value).__name__}: give {wanted}.")
 
 
 def _moment(when: datetime | np.datetime64) -> np.datetime64:

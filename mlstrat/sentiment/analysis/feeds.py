@@ -58,9 +58,10 @@ class Feeds:
         Raises
         ------
         ConfigError
-            A key cannot be one, or one of Reddit's two is missing; the message does not repeat it.
+            A key is no text or cannot be one, or one of Reddit's two is missing; the message does not repeat
+            it.
         """
-        given = {name: _secret(key) for name, key in keys.items() if key is not None}
+        given = {name: _secret(name, key) for name, key in keys.items() if key is not None}
         kept = {**self._keys, **given}
         if ("reddit_client_id" in kept) != ("reddit_client_secret" in kept):
             raise ConfigError("Reddit needs two keys: give reddit_client_id and reddit_client_secret.")
@@ -92,7 +93,9 @@ class Feeds:
         return self._made
 
 
-def _secret(key: str | SecretStr) -> SecretStr:
+def _secret(name: str, key: str | SecretStr) -> SecretStr:
+    if not isinstance(key, str | SecretStr):
+        raise ConfigError(f"{name} is a {type(key).__name__}: give it as a text, in quotes.")
     return key if isinstance(key, SecretStr) else SecretStr(key)
 
 

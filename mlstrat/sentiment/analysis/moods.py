@@ -74,7 +74,7 @@ def together(one: Scored, other: Scored) -> Scored:
     """Return the headlines of both in order of publication, those of the first before equal ones."""
     a, b = one.headlines, other.headlines
     order = np.argsort(np.concatenate([a.published_at, b.published_at]), kind="stable")
-    texts, source = a.texts + b.texts, a.source + b.source
+    texts, source, subjects = a.texts + b.texts, a.source + b.source, a.subjects + b.subjects
     headlines = Headlines(
         published_at=np.concatenate([a.published_at, b.published_at])[order],
         time_known=np.concatenate([a.time_known, b.time_known])[order],
@@ -83,6 +83,7 @@ def together(one: Scored, other: Scored) -> Scored:
         seen_at=np.concatenate([a.seen_at, b.seen_at])[order],
         reach=np.concatenate([a.reach, b.reach])[order],
         given_polarity=np.concatenate([a.given_polarity, b.given_polarity])[order],
+        subjects=tuple(subjects[row] for row in order),
     )
     polarity = np.concatenate([one.polarity, other.polarity])[order]
     confidence = np.concatenate([one.confidence, other.confidence])[order]

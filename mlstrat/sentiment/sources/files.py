@@ -45,17 +45,18 @@ class FileSource:
 
 
 def _add(pile: Pile, headlines: Headlines, row: int, microseconds: int) -> None:
-    words = text(headlines.texts[row])
+    words, publisher = text(headlines.texts[row]), name(headlines.source[row])
     published = datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(
         microsecond=microseconds % 1_000_000
     )
     polarity = float(headlines.given_polarity[row])
     pile.add(
-        hashlib.sha256(f"{microseconds} {words}".encode()).hexdigest()[:32],
+        hashlib.sha256(f"{microseconds} {publisher}\n{words}".encode()).hexdigest()[:32],
         words,
         published,
         time_known=bool(headlines.time_known[row]),
-        publisher=name(headlines.source[row]),
+        publisher=publisher,
         reach=float(headlines.reach[row]),
+        subjects=tuple(headlines.subjects[row].split()),
         polarity=None if np.isnan(polarity) else polarity,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 # Waits below this are rounding of the clock.
 _ROUNDING = 1e-6
@@ -14,6 +14,17 @@ _ROUNDING = 1e-6
 def utc_now() -> datetime:
     """Return the system's time."""
     return datetime.now(UTC)
+
+
+# Times that move with the clock are asked about in steps of this length, so that a question asked again soon
+# is word for word the same and the cache can answer it.
+STEP = timedelta(minutes=5)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def stepped(moment: datetime) -> datetime:
+    """Return a moment rounded down to five minutes."""
+    return moment - (moment - _EPOCH) % STEP
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from mlstrat.sentiment.items import Item, SourceError
 from mlstrat.sentiment.sources.reading import Pile
-from mlstrat.sentiment.sources.web import Unfinished
+from mlstrat.sentiment.sources.web import Limited, Unfinished
+
+
+def only_newest(source: str, most: int) -> str:
+    """Return the sentence on a source that gives no more of a span than its newest texts."""
+    return (
+        f"{source} gave the newest {most:,} of the span and no older ones: fetch more often, or a shorter "
+        "span, from --since to --until."
+    )
 
 
 def all_pages(pile: Pile, pages: Iterator[None], most: int) -> tuple[Item, ...]:
@@ -38,5 +46,5 @@ def all_pages(pile: Pile, pages: Iterator[None], most: int) -> tuple[Item, ...]:
     except SourceError as error:
         if not len(pile):
             raise
-        raise Unfinished(str(error), pile.items()) from None
+        raise Unfinished(str(error), pile.items(), isinstance(error, Limited)) from None
     return pile.items()

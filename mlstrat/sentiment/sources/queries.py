@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mlstrat.sentiment.aliases import COINS, coin_of, coins_in, concerns
@@ -38,7 +39,7 @@ class Subject:
         """Whether a text counts: as in `aliases.concerns`; what is no coin has to be named."""
         if self.is_coin:
             return concerns(self.ticker, text)
-        return self.ticker in text.replace("$", " ").split() or f"({self.ticker})" in text
+        return re.search(rf"(?<!\w){re.escape(self.ticker)}(?!\w)", text) is not None
 
 
 def subject_of(symbol: str, source: str) -> Subject:

@@ -6,9 +6,10 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+from mlstrat.sentiment.days import day_stamp, is_midnight
 from mlstrat.sentiment.items import Item, SourceError
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -85,7 +86,7 @@ def count(value: object) -> float:
 
 
 def moment(value: object) -> datetime | None:
-    """Return the time of an ISO 8601 text with an offset, or of epoch seconds, as UTC; None = no time."""
+    """Return the time of an ISO 8601 text with its offset, or of epoch seconds in UTC; None = no time."""
     try:
         if isinstance(value, str) and not value.strip().isdigit():
             found = datetime.fromisoformat(value.strip())
@@ -95,10 +96,10 @@ def moment(value: object) -> datetime | None:
             return None
         if found.tzinfo is None:
             return None
-        utc = found.astimezone(UTC)
+        inside = _EARLIEST <= found < _LATEST
     except (ValueError, OverflowError, OSError):
         return None
-    return utc if _EARLIEST <= utc < _LATEST else None
+    return found if inside else None
 
 
 class Pile:
@@ -122,13 +123,15 @@ class Pile:
     def add(self, key: str, words: str, published: datetime | None, **facts: Any) -> bool:
         """Add an item; False where it is known, outside the span, or has no key, text or time.
 
-        A stamp at exactly 00:00:00 UTC counts as a day without a time, unless `facts` say otherwise.
+        A stamp at exactly 00:00:00, in UTC or by its own offset, counts as a day without a time, unless
+        `facts` say otherwise; see `day_stamp`.
         """
         if not key or not words or published is None or key in self._items:
             return False
+        if not facts.setdefault("time_known", not is_midnight(published)):
+            published = day_stamp(published)
         if not self.since <= published < self.until:
             return False
-        facts.setdefault("time_known", published.time() != time.min)
         self._items[key] = Item(self.source, key, words, published, **facts)
         return True
 

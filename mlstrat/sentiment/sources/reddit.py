@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import SecretStr
 
 from mlstrat.sentiment.items import Item, SourceError
-from mlstrat.sentiment.sources.paging import all_pages
+from mlstrat.sentiment.sources.paging import all_pages, only_newest
 from mlstrat.sentiment.sources.queries import Subject, quoted, subject_of
 from mlstrat.sentiment.sources.reading import Pile, count, moment, name, parsed, text
 from mlstrat.sentiment.sources.socketry import library
-from mlstrat.sentiment.sources.web import Access, Visit, Web, complaint
+from mlstrat.sentiment.sources.web import Access, Limited, Visit, Web, complaint
 
 BASE_URL = "https://www.reddit.com"
 OAUTH_URL = "https://oauth.reddit.com"
@@ -31,7 +31,8 @@ class Reddit:
     """Titles of posts that name a symbol, in forums about coins or about stocks.
 
     Reach is the score and the number of comments at the moment of the fetch. One search gives the newest
-    1,000 posts at most.
+    1,000 posts at most, and where these do not reach back to the beginning of the span, a fetch tells that it
+    is `Unfinished`.
 
     Parameters
     ----------
@@ -83,6 +84,8 @@ class Reddit:
             if posted is not None and posted < pile.since:
                 return
             _add(pile, told, posted)
+            if number == _MOST:
+                raise Limited(only_newest(self.name, _MOST))
             if number % _PAGE == 0:
                 yield
 

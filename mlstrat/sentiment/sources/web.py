@@ -37,10 +37,34 @@ class Unfinished(SourceError):
         The sentence.
     items : tuple of Item
         What came before, oldest first; more may lie between.
+    final : bool
+        Whether asking again gives no more, because this is all that the source ever gives of the span.
     """
 
-    def __init__(self, message: str, items: tuple[Item, ...]) -> None:
-        self.items = items
+    def __init__(self, message: str, items: tuple[Item, ...] = (), final: bool = False) -> None:
+        self.items, self.final = items, final
+        super().__init__(message)
+
+
+class Limited(SourceError):
+    """A source that gives no more of a span, however often it is asked."""
+
+
+class Refusal(SourceError):
+    """A source that answers, and says no.
+
+    Parameters
+    ----------
+    message : str
+        The sentence.
+    status : int
+        Of HTTP.
+    code : str
+        The source's own name for what is wrong; "" where it gives none.
+    """
+
+    def __init__(self, message: str, status: int, code: str) -> None:
+        self.status, self.code = status, code
         super().__init__(message)
 
 
@@ -219,7 +243,7 @@ class Visit:
             raise SourceError(f"{self._name} sends to an address that is none: ask again later.")
         return url
 
-    def _refusal(self, answer: Any) -> SourceError:
+    def _refusal(self, answer: Any) -> Refusal:
         status = answer.status_code
         told = self._redactor.text(complaint(answer.content)).rstrip(".")
         said = f"HTTP {status}: {told}" if told else f"HTTP {status}"
@@ -232,7 +256,7 @@ class Visit:
         }.get(status, "check the symbol and the times")
         if 300 <= status < 400:
             remedy = "it sends elsewhere too often: check its address"
-        return SourceError(f"{self._name} refuses ({said}): {remedy}.")
+        return Refusal(f"{self._name} refuses ({said}): {remedy}.", status, _code(answer.content))
 
 
 def complaint(body: bytes) -> str:
@@ -251,6 +275,14 @@ def complaint(body: bytes) -> str:
             if told:
                 return told
     return ""
+
+
+def _code(body: bytes) -> str:
+    try:
+        content = parsed(body)
+    except ValueError:
+        return ""
+    return text(content.get("code"), _SHOWN) if isinstance(content, dict) else ""
 
 
 def _usable(folder: Path) -> bool:

@@ -9,16 +9,17 @@ from typing import Any
 from pydantic import SecretStr
 
 from mlstrat.sentiment.items import Item, SourceError
-from mlstrat.sentiment.sources.paging import all_pages
+from mlstrat.sentiment.sources.pace import STEP, stepped
+from mlstrat.sentiment.sources.paging import all_pages, only_newest
 from mlstrat.sentiment.sources.queries import Subject, subject_of
 from mlstrat.sentiment.sources.reading import Pile, count, moment, name, part, rows, text
-from mlstrat.sentiment.sources.web import Access, Visit, Web
+from mlstrat.sentiment.sources.web import Access, Limited, Visit, Web
 from mlstrat.sentiment.sources.wire import Auth
 
 BASE_URL = "https://api.x.com"
 _PAGE = 100
 # Recent search refuses times further back, and ends less than ten seconds ago.
-_MEMORY, _MARGIN = timedelta(days=7), timedelta(minutes=1)
+_MEMORY, _MARGIN = timedelta(days=7), STEP + timedelta(minutes=1)
 _SETTLED = timedelta(seconds=15)
 # Self-serve plans allow 60 questions in 15 minutes: ten at once and 50 spread over the rest.
 _BURST, _PER_SECOND = 10, 50 / 900
@@ -30,8 +31,9 @@ _METRICS = ("retweet_count", "reply_count", "like_count", "quote_count")
 class X:
     """English posts of the last seven days that name a symbol, without reposts.
 
-    One fetch gives the newest 1,000 posts of its span at most: a sample, where a coin is much talked of.
-    Reach is the number of reposts, replies, likes and quotes at the moment of the fetch.
+    One fetch gives the newest 1,000 posts of its span at most, and then tells that it is `Unfinished`: a
+    sample, where a coin is much talked of. Reach is the number of reposts, replies, likes and quotes at the
+    moment of the fetch.
 
     Parameters
     ----------
@@ -51,9 +53,13 @@ class X:
         self._web = Web(self.name, (base_url,), access, _PER_SECOND, auth, burst=_BURST)
 
     def fetch(self, symbol: str, since: datetime, until: datetime) -> Sequence[Item]:
-        """Return posts, oldest first; see `Source.fetch`. A longer span is cut to the last seven days."""
+        """Return posts, oldest first; see `Source.fetch`.
+
+        A longer span is cut to the last seven days, and what was posted in the last minutes is left to the
+        next fetch.
+        """
         subject, now = subject_of(symbol, self.name), self._web.access.clock.utc()
-        first, last = max(since, now - _MEMORY + _MARGIN), min(until, now - _SETTLED)
+        first, last = max(since, now - _MEMORY + _MARGIN), min(until, stepped(now - _SETTLED))
         if until <= first:
             raise SourceError(
                 f"{self.name} finds posts of the last seven days only: ask for later times, and fetch at "
@@ -69,7 +75,7 @@ class X:
     def _pages(self, visit: Visit, subject: Subject, pile: Pile, last: datetime) -> Iterator[None]:
         params = {
             "query": _query(subject),
-            "start_time": _stamp(pile.since),
+            "start_time": _stamp(stepped(pile.since)),
             "end_time": _stamp(last),
             "max_results": str(_PAGE),
             "tweet.fields": "created_at,lang,public_metrics,author_id",
@@ -86,8 +92,10 @@ class X:
             for post in posts:
                 _add(pile, post, authors)
             token = name(part(page, "meta").get("next_token"))
-            if not token or asked == _MOST_PAGES:
+            if not token:
                 return
+            if asked == _MOST_PAGES:
+                raise Limited(only_newest(self.name, _MOST_PAGES * _PAGE))
             if token in tokens:
                 raise SourceError(f"{self.name} leads from page to page in a circle: ask again later.")
             tokens.add(token)

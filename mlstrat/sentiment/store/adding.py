@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 import sqlalchemy as sa
 
 from mlstrat.sentiment.items import Item
@@ -13,11 +14,13 @@ from mlstrat.sentiment.store.dialects import insert
 from mlstrat.sentiment.store.duplicates import APART_NS, Copy, Originals
 from mlstrat.sentiment.store.rows import Row, can_be_kept, row_of
 from mlstrat.sentiment.store.schema import mentions_of
-from mlstrat.sentiment.store.tables import mentions, texts
+from mlstrat.sentiment.store.tables import fetched_for, mentions, texts
 
 T = TypeVar("T")
 # Values of one statement: databases take some thousands.
 _MANY = 900
+# Stands for when a text was seen until that is known: no moment has this number.
+_NOT_YET = int(np.iinfo(np.int64).min)
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,18 @@ class Added:
         )
 
 
-def add(connection: Any, items: Sequence[Item], seen_at: int) -> Added:
-    """Add texts that were seen at a moment, in nanoseconds since 1970 UTC; see `SentimentStore.add`."""
+def add(connection: Any, items: Sequence[Item], seen_at: Callable[[], int], ticker: str) -> Added:
+    """Add texts for a ticker; see `SentimentStore.add`.
+
+    The moment at which they were seen, in nanoseconds since 1970 UTC, is taken when all is done but to keep
+    it: whoever asked as of an earlier moment could not read them.
+    """
     usable = [item for item in items if can_be_kept(item)]
     rows: dict[int, Row] = {}
     for item in usable:
-        row = row_of(item, seen_at)
+        row = row_of(item, _NOT_YET)
         rows.setdefault(row["id"], row)
-    stories, ids = _there(connection, [row["story"] for row in rows.values()])
+    stories, ids = _there(connection, _stories(rows))
     fresh = sorted(
         (row for row in rows.values() if row["id"] not in ids),
         key=lambda row: (row["published_at"], row["id"]),
@@ -73,6 +80,10 @@ def add(connection: Any, items: Sequence[Item], seen_at: int) -> Added:
         found = mentions_of(fresh)
         if found:
             connection.execute(insert(connection, mentions).on_conflict_do_nothing(), found)
+    if rows:
+        asked = [{"story": story, "ticker": ticker, "seen_at": _NOT_YET} for story in _stories(rows)]
+        connection.execute(insert(connection, fetched_for).on_conflict_do_nothing(), asked)
+        _see(connection, seen_at())
     return Added(
         new=new,
         revised=len(fresh) - new,
@@ -89,10 +100,19 @@ def parts_of(values: Iterable[T]) -> Iterator[list[T]]:
         yield held[begin : begin + _MANY]
 
 
+def _stories(rows: Mapping[int, Row]) -> list[int]:
+    return list(dict.fromkeys(row["story"] for row in rows.values()))
+
+
+def _see(connection: Any, moment: int) -> None:
+    for column in (texts.c.first_seen_at, fetched_for.c.seen_at):
+        connection.execute(sa.update(column.table).where(column == _NOT_YET).values({column: moment}))
+
+
 def _there(connection: Any, stories: Sequence[int]) -> tuple[set[int], set[int]]:
     """Return which stories the store has, and the ids of all their wordings."""
     found: set[tuple[int, int]] = set()
-    for part in parts_of(dict.fromkeys(stories)):
+    for part in parts_of(stories):
         wanted = sa.select(texts.c.story, texts.c.id).where(texts.c.story.in_(part))
         found.update(map(tuple, connection.execute(wanted)))
     return {story for story, _ in found}, {id_ for _, id_ in found}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from mlstrat.sentiment.aliases import COINS, coin_of, concerns
+from mlstrat.sentiment.aliases import COINS, coin_of
 from mlstrat.sentiment.headlines import Headlines
-from mlstrat.sentiment.store.tables import mentions, texts
+from mlstrat.sentiment.store.tables import fetched_for, mentions, texts
 
 # Sources that tell of the crypto market without naming a coin.
 _OF_COINS = ("fear_greed",)
+_SEEN = (texts.c.first_seen_at, fetched_for.c.seen_at)
 
 
 @dataclass(frozen=True)
@@ -35,27 +37,47 @@ def headlines(connection: Any, asked: Asked, origin: str) -> Headlines:
     """Return the texts that were asked for; see `SentimentStore.headlines`."""
     coin = coin_of(asked.symbol)
     chosen = _chosen(asked)
-    found = connection.execute(_about(coin, chosen)).mappings().all()
-    rows = [row for row in found if _counts(row, coin)]
+    found = connection.execute(_about(coin, chosen, asked.as_of)).mappings().all()
+    seen = [_counts_from(row, coin) for row in found]
+    rows = [row for row, moment in zip(found, seen, strict=True) if moment is not None]
     total = connection.execute(sa.select(sa.func.count()).select_from(chosen)).scalar_one()
     return Headlines(
-        published_at=_moments(rows, "published_at"),
+        published_at=_moments([row["published_at"] for row in rows]),
         time_known=np.array([row["time_known"] for row in rows], bool),
         texts=tuple(row["text"] for row in rows),
         source=tuple(row["publisher"] or row["source"] for row in rows),
         origin=origin,
         off_topic=total - len(rows),
-        seen_at=_moments(rows, "first_seen_at"),
+        seen_at=_moments([moment for moment in seen if moment is not None]),
         reach=np.array([row["reach"] for row in rows], np.float64),
         given_polarity=np.array([row["polarity"] for row in rows], np.float64),
+        subjects=tuple(row["subjects"].replace("$", "") for row in rows),
     )
 
 
-def _counts(row: Any, coin: str) -> bool:
-    """Whether a text counts for a coin, or for a symbol that is none; the empty one takes everything."""
-    if coin and coin not in COINS and row["source"] in _OF_COINS:
-        return False
-    return bool(row["sure"]) or concerns(coin, f"{row['text']} {row['subjects']}")
+def newest(connection: Any) -> int | None:
+    """Return the last moment at which a text was seen for the first time, or first for a symbol."""
+    moments = [connection.execute(sa.select(sa.func.max(column))).scalar_one() for column in _SEEN]
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def _counts_from(row: Any, coin: str) -> int | None:
+    """Return from when a text counts for a coin, or for a symbol that is none; None where it does not.
+
+    The empty coin takes everything. One that does not name the coin counts from when it was fetched so.
+    """
+    seen, fetched = row["first_seen_at"], row["fetched_at"]
+    if not coin:
+        return int(seen)
+    if coin not in COINS and row["source"] in _OF_COINS:
+        return None
+    if row["mentioned"] or _names(coin, f"{row['text']} {row['subjects']}"):
+        return int(seen)
+    return None if fetched is None else max(int(seen), int(fetched))
+
+
+def _names(ticker: str, words: str) -> bool:
+    return ticker in words and re.search(rf"(?<!\w){re.escape(ticker)}(?!\w)", words) is not None
 
 
 def _chosen(asked: Asked) -> Any:
@@ -98,18 +120,34 @@ def _published(asked: Asked) -> list[Any]:
     return bounds
 
 
-def _about(coin: str, chosen: Any) -> Any:
-    """Those that name the coin or no coin at all, and those whose words have to be looked at (`concerns`)."""
-    named = sa.select(mentions.c.ticker).where(mentions.c.text_id == chosen.c.id)
-    sure = sa.true() if not coin else named.where(mentions.c.ticker == coin).exists() | ~named.exists()
-    wanted = sa.select(chosen, sure.label("sure")).order_by(
+def _about(coin: str, chosen: Any, as_of: int | None) -> Any:
+    """Those that name the coin or were fetched so that they count, and those whose words are to be read."""
+    named = sa.select(mentions.c.ticker).where(mentions.c.text_id == chosen.c.id).correlate(chosen)
+    mentioned = named.where(mentions.c.ticker == coin).exists()
+    fetched_at = _fetched_at(coin, chosen, ~named.exists(), as_of)
+    wanted = sa.select(chosen, mentioned.label("mentioned"), fetched_at.label("fetched_at")).order_by(
         chosen.c.published_at, chosen.c.first_seen_at, chosen.c.id
     )
     if not coin:
         return wanted
     words = chosen.c.text.contains(coin, autoescape=True) | chosen.c.subjects.contains(coin, autoescape=True)
-    return wanted.where(sure | words)
+    return wanted.where(mentioned | fetched_at.is_not(None) | words)
 
 
-def _moments(rows: Sequence[Any], name: str) -> Any:
-    return np.array([row[name] for row in rows], np.int64).astype("datetime64[ns]")
+def _fetched_at(coin: str, chosen: Any, names_none: Any, as_of: int | None) -> Any:
+    """When a text was first fetched so that it counts for a coin, or for a symbol that is none.
+
+    A text that names no coin counts for all of them, unless it was fetched for other markets alone.
+    """
+    unnamed = fetched_for.c.ticker.in_([*COINS, ""] if coin in COINS else [""]) & names_none
+    counts = unnamed if coin in COINS else unnamed | (fetched_for.c.ticker == coin)
+    fetched = sa.select(sa.func.min(fetched_for.c.seen_at)).where(
+        fetched_for.c.story == chosen.c.story, counts
+    )
+    if as_of is not None:
+        fetched = fetched.where(fetched_for.c.seen_at <= as_of)
+    return fetched.scalar_subquery()
+
+
+def _moments(numbers: Sequence[int]) -> Any:
+    return np.array(numbers, np.int64).astype("datetime64[ns]")

