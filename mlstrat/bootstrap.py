@@ -51,26 +51,41 @@ def bootstrap_mean(
     Interval
         The sample mean and its bounds; NaN without values.
     """
-    if block < 1.0:
-        raise DataError(f"the bootstrap's block length is {block}: give a mean length of 1 bar or more.")
     n = len(values)
     if n == 0:
         return Interval(math.nan, math.nan, math.nan)
-    random = np.random.default_rng(seed)
-    lengths = _block_lengths(random, n, block, samples)
-    starts = random.integers(0, n, lengths.shape)
+    starts, lengths = stationary_blocks(n, block, samples, np.random.default_rng(seed))
     upto = np.r_[0.0, np.cumsum(np.r_[values, values])]
     means = np.sum(upto[starts + lengths] - upto[starts], axis=1) / n
     low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return Interval(float(np.mean(values)), float(low), float(high))
 
 
-def _block_lengths(random: np.random.Generator, n: int, block: float, samples: int) -> IntArray:
-    """(samples, m) geometric lengths, the last ones cut so that each row sums to n."""
+def stationary_blocks(
+    n: int, block: float, draws: int, random: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Starts and lengths of the blocks of each draw (Politis and Romano 1994).
+
+    Starts are uniform, lengths geometric with mean `block`, and blocks wrap round the end. The last ones
+    are cut so that a draw has n values.
+
+    Returns
+    -------
+    (draws, m) int64, (draws, m) int64
+        A length is at least 0, and a row of lengths sums to n.
+
+    Raises
+    ------
+    DataError
+        The mean length is below 1 or not finite.
+    """
+    if not 1.0 <= block < math.inf:
+        raise DataError(f"the bootstrap's block length is {block}: give a mean length of 1 bar or more.")
     expected = n / block
-    draws = math.ceil(expected + 8.0 * math.sqrt(expected) + 8.0)
-    ends = np.cumsum(random.geometric(1.0 / block, (samples, draws)), axis=1)
+    enough = math.ceil(expected + 8.0 * math.sqrt(expected) + 8.0)
+    ends = np.cumsum(random.geometric(1.0 / block, (draws, enough)), axis=1)
     while ends[:, -1].min() < n:
-        more = np.cumsum(random.geometric(1.0 / block, (samples, draws)), axis=1)
+        more = np.cumsum(random.geometric(1.0 / block, (draws, enough)), axis=1)
         ends = np.hstack([ends, ends[:, -1:] + more])
-    return np.diff(np.minimum(ends, n), axis=1, prepend=0)
+    lengths = np.minimum(np.diff(np.minimum(ends, n), axis=1, prepend=0), n)
+    return random.integers(0, n, lengths.shape), lengths

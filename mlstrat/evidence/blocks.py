@@ -8,39 +8,8 @@ import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.bootstrap import bootstrap_block
-from mlstrat.errors import DataError
 
 _LOOKED_AT = 32  # columns whose own block length is estimated
-
-
-def stationary_blocks(
-    n: int, block: float, draws: int, random: np.random.Generator
-) -> tuple[IntArray, IntArray]:
-    """Starts and lengths of the blocks of each draw (Politis and Romano 1994).
-
-    Starts are uniform, lengths geometric with mean `block`, and blocks wrap round the end. The last ones
-    are cut so that a draw has n values.
-
-    Returns
-    -------
-    (draws, m) int64, (draws, m) int64
-        A length is at least 0, and a row of lengths sums to n.
-
-    Raises
-    ------
-    DataError
-        The mean length is below 1 or not finite.
-    """
-    if not 1.0 <= block < math.inf:
-        raise DataError(f"the bootstrap's block length is {block}: give a mean length of 1 bar or more.")
-    expected = n / block
-    enough = math.ceil(expected + 8.0 * math.sqrt(expected) + 8.0)
-    ends = np.cumsum(random.geometric(1.0 / block, (draws, enough)), axis=1)
-    while ends[:, -1].min() < n:
-        more = np.cumsum(random.geometric(1.0 / block, (draws, enough)), axis=1)
-        ends = np.hstack([ends, ends[:, -1:] + more])
-    lengths = np.minimum(np.diff(np.minimum(ends, n), axis=1, prepend=0), n)
-    return random.integers(0, n, lengths.shape), lengths
 
 
 def weights_of(starts: IntArray, lengths: IntArray, n: int) -> FloatArray:

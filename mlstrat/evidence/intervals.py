@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlstrat.arrays import FloatArray
-from mlstrat.bootstrap import Interval
-from mlstrat.evidence.blocks import common_block, stationary_blocks
+from mlstrat.bootstrap import Interval, stationary_blocks
+from mlstrat.evidence.blocks import common_block
 from mlstrat.evidence.columns import checked_returns
 from mlstrat.evidence.paths import path_numbers
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray
-from mlstrat.evidence.blocks import common_block, stationary_blocks, weights_of
+from mlstrat.bootstrap import stationary_blocks
+from mlstrat.evidence.blocks import common_block, weights_of
 from mlstrat.evidence.columns import checked_returns, kept, moving, over_benchmark, usable
 
 KINDS = ("lower", "consistent", "upper", "alone")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from mlstrat.bootstrap import stationary_blocks
 from mlstrat.errors import DataError
-from mlstrat.evidence.blocks import common_block, optimal_block, stationary_blocks, weights_of
+from mlstrat.evidence.blocks import common_block, optimal_block, weights_of
 
 
 def autoregressive(seed, n, phi):

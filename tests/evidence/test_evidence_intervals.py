@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from mlstrat.bootstrap import stationary_blocks
 from mlstrat.errors import NotEnoughBarsError
-from mlstrat.evidence.blocks import stationary_blocks
 from mlstrat.evidence.intervals import path_intervals
 from mlstrat.evidence.paths import path_numbers
 from mlstrat.execution import metrics

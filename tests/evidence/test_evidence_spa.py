@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from mlstrat.bootstrap import stationary_blocks
 from mlstrat.errors import DataError, NotEnoughBarsError
-from mlstrat.evidence.blocks import stationary_blocks, weights_of
+from mlstrat.evidence.blocks import weights_of
 from mlstrat.evidence.spa import KINDS, added_up, bootstrap_variance, compare, superior_ability
 
 LEVEL = 0.05
