@@ -233,9 +233,7 @@ def rescored(
         For the weights of the blend.
     """
     out, signals = block.copy(), config.signals
-    for row, mood, heard in zip(out, mood_score, mood_confidence, strict=True):
-        score = blend(row[PROB_UP], mood, heard, signals.ml_weight, signals.sentiment_weight)
-        _odds_into(row, score, *odds)
+    _rescore(out, mood_score, mood_confidence, *odds, signals.ml_weight, signals.sentiment_weight)
     return out
 
 
@@ -294,6 +292,21 @@ def _forecast_block(
         score = blend(out[t, PROB_UP], mood_score[t], mood_confidence[t], ml_weight, sentiment_weight)
         _odds_into(out[t], score, long, short)
         out[t, NOVELTY] = novelty_row(x[t], ensemble.models.edges)
+
+
+@njit
+def _rescore(
+    out: FloatArray,
+    mood_score: FloatArray,
+    mood_confidence: FloatArray,
+    long: Odds,
+    short: Odds,
+    ml_weight: float,
+    sentiment_weight: float,
+) -> None:
+    for t in range(len(out)):
+        score = blend(out[t, PROB_UP], mood_score[t], mood_confidence[t], ml_weight, sentiment_weight)
+        _odds_into(out[t], score, long, short)
 
 
 @njit

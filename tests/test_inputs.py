@@ -14,6 +14,7 @@ from mlstrat.capsule import load, save
 from mlstrat.cli.main import app
 from mlstrat.cli.own_bars import fit_to
 from mlstrat.config import parse_config, with_overrides
+from mlstrat.config_sentiment import MOOD_FEATURES
 from mlstrat.controls import seed_row
 from mlstrat.data.synthetic import random_walk
 from mlstrat.errors import ConfigError, DataError, ModelError
@@ -33,7 +34,7 @@ from mlstrat.pine.plan import size_of
 from mlstrat.pipeline import Watcher, load_panel, run
 from mlstrat.reproduce import reproduce
 from mlstrat.sentiment.align import SentimentSeries, neutral
-from mlstrat.sentiment.inputs import MOOD_FEATURES, mood_columns
+from mlstrat.sentiment.inputs import mood_columns
 from mlstrat.smaller import keeping, pruned, training_rows
 from mlstrat.sweep.forecasts import Walked
 from mlstrat.walkforward import schedule_for

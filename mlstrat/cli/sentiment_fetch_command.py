@@ -66,6 +66,7 @@ def fetch(
     """
     from mlstrat.cli.sentiment_fetch_progress import watching
     from mlstrat.sentiment.fetching import fetch_into
+    from mlstrat.sentiment.sources.pace import utc_now
     from mlstrat.sentiment.store import SentimentStore
 
     begin, end = _span(since, until)
@@ -76,13 +77,13 @@ def fetch(
         typer.echo(f"note: {note}", err=True)
     with SentimentStore(store) as opened:
         with watching() as watcher:
-            report = fetch_into(opened, asked, symbol, begin, _now, watcher, until=end)
+            report = fetch_into(opened, asked, symbol, begin, utc_now, watcher, until=end)
         for warning in report.warnings:
             typer.echo(f"warning: {warning}", err=True)
         _check(report)
         scored = ""
         if reader:
-            scored = f"; {opened.score(*reader, _now()):,} scored by {score.value}"
+            scored = f"; {opened.score(*reader, utc_now()):,} scored by {score.value}"
         typer.echo(_ending(report, opened, scored))
 
 
@@ -150,9 +151,10 @@ def _check_symbol(symbol: str) -> None:
 
 def _span(since: str, until: str | None) -> tuple[datetime, datetime | None]:
     from mlstrat.errors import ConfigError
+    from mlstrat.sentiment.sources.pace import utc_now
 
     begin, end = _moment(since, "--since"), _moment(until, "--until") if until is not None else None
-    if begin >= _now():
+    if begin >= utc_now():
         raise ConfigError(f"--since is {since}, which is still to come: give an earlier date.")
     if end and end <= begin:
         raise ConfigError(f"--until {until} is not behind --since {since}: give a later one.")
@@ -169,9 +171,3 @@ def _moment(text: str, option: str) -> datetime:
     except ValueError:
         raise ConfigError(f"{option} is {text!r}, which is no date: give one such as 2024-01-01.") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _now() -> datetime:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)

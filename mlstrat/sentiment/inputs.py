@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from mlstrat.arrays import FloatArray
-from mlstrat.config_sentiment import MOOD_FEATURES as MOOD_FEATURES
 
 
 def mood_columns(score: FloatArray, confidence: FloatArray) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -22,6 +22,7 @@ from mlstrat.sentiment.choice import ScorerChoice
 from mlstrat.sentiment.choice import scorer as made
 from mlstrat.sentiment.headlines import Headlines
 from mlstrat.sentiment.items import Source
+from mlstrat.sentiment.sources.pace import utc_now
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -34,11 +35,6 @@ X, REDDIT = ("x",), ("reddit",)
 _ASKED = ("newsapi", "cryptopanic", "rss", *X, *REDDIT)
 # How far back a first fetch reaches, and with what topics are compared.
 BACKGROUND = timedelta(days=30)
-
-
-def utc_now() -> datetime:
-    """Return the present moment."""
-    return datetime.now(UTC)
 
 
 class SentimentAnalysis:

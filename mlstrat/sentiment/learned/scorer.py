@@ -11,7 +11,7 @@ import numpy as np
 from mlstrat.arrays import FloatArray
 from mlstrat.sentiment.learned.model import CLASSES, HeadlineModel
 from mlstrat.sentiment.learned.modelfile import load
-from mlstrat.sentiment.learned.text import MAX_CHARACTERS
+from mlstrat.sentiment.scorers import says_something
 
 SHIPPED = Path(__file__).parent.parent / "models" / "headlines.model"
 
@@ -48,14 +48,10 @@ class LearnedScorer:
     def classify(self, texts: Sequence[str]) -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
         """Return polarity, confidence and the likeliest class of each text; neutral if nothing is said."""
         found = self._model.probabilities(texts, even=self._even)
-        found[[not _says_something(text) for text in texts]] = (0.0, 1.0, 0.0)
+        found[[not says_something(text) for text in texts]] = (0.0, 1.0, 0.0)
         negative, _, positive = found.T
         names = tuple(CLASSES[which] for which in np.argmax(found, axis=1))
         return positive - negative, np.maximum(positive, negative), names
-
-
-def _says_something(text: str) -> bool:
-    return any(map(str.isalnum, text[:MAX_CHARACTERS]))
 
 
 @cache
