@@ -42,7 +42,7 @@ from mlstrat.sweep import Entries, sweep_entries
 from mlstrat.sweep.candidates import candidates_of, choices_of
 from mlstrat.sweep.forecasts import Given, config_of_terms
 from mlstrat.sweep.grid import make_grid
-from mlstrat.sweep.running import accounts_of
+from mlstrat.sweep.running import NO_GAINS, accounts_of
 
 GIB = 2**30
 COMPARED = ("entry_bar", "exit_bar", "side", "units", "entry_price", "exit_price", "reason")
@@ -127,7 +127,8 @@ def logged(bars: Bars, entries: Entries, column: int) -> np.ndarray:
     tables = [getattr(entries, name) for name in ("side", "fraction", "units", "stop", "target", "max_bars")]
     one = [table if len(table) == 1 else table[column : column + 1] for table in tables]
     accounts, log = np.empty((1, len(MEASURED))), np.full((len(bars), len(LOGGED)), np.nan)
-    run_entries(bars.matrix, float(bars.timeframe.seconds), *one, RULES.as_row()[None], accounts, log)
+    rules, seconds = RULES.as_row()[None], float(bars.timeframe.seconds)
+    run_entries(bars.matrix, seconds, *one, rules, accounts, log, NO_GAINS, 0)
     trades = int(accounts[0, MEASURED.index("trades")] + accounts[0, MEASURED.index("opened")])
     return log[:trades, [LOGGED.index(name) for name in COMPARED]]
 

@@ -23,6 +23,7 @@ _PUBLIC = {
     "Result": "mlstrat.execution.types",
     "Predictions": "mlstrat.predictions",
     "simulate": "mlstrat.execution.kernel",
+    "pessimistic_fills": "mlstrat.stress.matrix",
     "run": "mlstrat.pipeline",
     "sweep_run": "mlstrat.sweep",
     "Sweep": "mlstrat.sweep",

@@ -14,12 +14,13 @@ import numpy as np
 
 from mlstrat.ablation import ablation_of
 from mlstrat.arrays import BoolArray, FloatArray
-from mlstrat.beside import cache_beside, trials_beside
+from mlstrat.beside import cache_beside, known_beside, trials_beside
 from mlstrat.capsule import load
 from mlstrat.config import RunConfig
 from mlstrat.controls import controls_of
 from mlstrat.data import quality
 from mlstrat.data.bars import Bars
+from mlstrat.data.carry import BORROW, FUNDING
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Result
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
@@ -38,9 +39,12 @@ from mlstrat.pipeline import (
     run_panel,
 )
 from mlstrat.purged import as_csv, ledger
-from mlstrat.reports import page, tearsheet
+from mlstrat.reports import page, returns_file, tearsheet
 from mlstrat.reports.ablation import Ablation
 from mlstrat.reports.controls import Controls
+from mlstrat.reports.evidence_numbers import bar_returns
+from mlstrat.reports.evidence_tables import beside_sharpe
+from mlstrat.reports.numbers import measure
 from mlstrat.reports.story import Story, Strict
 from mlstrat.runfolder import (
     FOLDS,
@@ -96,8 +100,9 @@ def backtest(
     """Run a configuration into a folder, going on where an interrupted run of the same inputs stopped.
 
     The folder receives report.html, quantstats.html, metrics.json, predictions.parquet,
-    decisions.parquet, sentiment.parquet, trades.csv, risk.csv, purged.csv, manifest.json and the fitted
-    windows. Beside it lie the cache of fitted models and the trial ledger, which the runs there share.
+    decisions.parquet, sentiment.parquet, trades.csv, risk.csv, returns.csv, purged.csv, manifest.json and
+    the fitted windows. Beside it lie the cache of fitted models and the trial ledger, which the runs there
+    share.
 
     Parameters
     ----------
@@ -167,7 +172,8 @@ def backtest(
         ablation = ablation_of(made, store, watcher, cache, fits)
         watcher.stage("writing the report")
         sources = sources_of(config, seen_until)
-        _write(folder, made, {**manifest, "sources": sources}, inputs, controls, ablation)
+        counted = watcher if record else None
+        _write(folder, made, {**manifest, "sources": sources}, inputs, controls, ablation, counted)
     return _finished(folder, reused=False)
 
 
@@ -178,6 +184,7 @@ def _write(
     inputs: Inputs,
     controls: Controls | None,
     ablation: Ablation | None,
+    counted: Watcher | None,
 ) -> None:
     predictions, decisions, trades = (
         made.predictions.frame(),
@@ -203,11 +210,25 @@ def _write(
         "trades_sha256": hashlib.sha256(trades).hexdigest(),
     }
     story = replace(_story(made, manifest), controls=controls, ablation=ablation)
-    tearsheet.write(folder, story.judged.result, story.judged.bars)
-    page.write(folder, story)
+    if counted is not None:
+        story = _counted(story, folder, inputs, counted)
+    write_bytes(folder / returns_file.FILE_NAME, returns_file.returns_bytes(story))
+    numbers = measure(story)
+    said = f"{numbers.verdict[0]} {beside_sharpe(numbers.evidence)}"
+    tearsheet.write(folder, story.judged.result, story.judged.bars, said)
+    page.write(folder, story, numbers)
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
     outputs = {path.name: sha256_of(path) for path in files if path.name != MANIFEST}
     write_json(folder / MANIFEST, {**manifest, "state": "complete", "outputs": outputs})
+
+
+def _counted(story: Story, folder: Path, inputs: Inputs, watcher: Watcher) -> Story:
+    """Return the story with what was tried on the same data."""
+    judged = story.judged
+    closed = int(np.sum(judged.result.trades.closed))
+    told = bar_returns(judged)
+    tried, others = known_beside(folder, inputs, judged.bars.close_time, told, closed, watcher)
+    return replace(story, tried=tried, others=others)
 
 
 def _of_windows(folder: Path, made: Run) -> dict[str, Any]:
@@ -269,7 +290,7 @@ def data_notes(bars: Bars, config: RunConfig) -> tuple[str, ...]:
 
 def _notes(made: Run) -> tuple[str, ...]:
     bars = made.panel.bars
-    notes = [*data_notes(bars, made.config), *made.panel.mood.notes, _costs(made)]
+    notes = [*data_notes(bars, made.config), *made.panel.mood.notes, _costs(made), *_silent(made)]
     if made.config.tune.trials:
         notes.append(
             f"The sizes of each window's models were chosen by {made.config.tune.trials} trials on its own "
@@ -338,10 +359,28 @@ def _confirmed(confirmed: BoolArray, config: RunConfig) -> str:
 
 def _costs(made: Run) -> str:
     rules = made.result.rules
-    return (
+    fills = (
         f"Each fill pays {rules.fee_share:.4%} of its value, and market and stop fills slip by "
-        f"{rules.slippage_ticks:g} ticks; funding and borrowing of shorts are not charged."
+        f"{rules.slippage_ticks:g} ticks"
     )
+    carry = made.panel.bars.carry
+    if carry is None:
+        return f"{fills}; funding and borrowing of shorts are not charged."
+    charged, paid = [one.name for one in carry.series], float(np.sum(made.result.trades.funding))
+    others = [f"no {name} is charged" for name in (FUNDING, BORROW) if name not in charged]
+    return (
+        f"{fills}. {' and '.join(charged).capitalize()} {'are' if others == [] else 'is'} charged at each "
+        f"stamp while a position is held, {paid:,.2f} {made.panel.bars.instrument.currency} in all"
+        f"{''.join(f'; {other}' for other in others)}."
+    )
+
+
+def _silent(made: Run) -> tuple[str, ...]:
+    """Say where a series of funding or borrow does not cover the predicted bars."""
+    bars, known = made.panel.bars, made.predictions.known
+    if bars.carry is None or not known.any():
+        return ()
+    return bars.carry.told(bars.time[known][0], bars.close_time[known][-1])
 
 
 def _parity(made: Run, kernel: Result) -> str:

@@ -7,12 +7,16 @@ from functools import partial
 from pathlib import Path
 
 from mlstrat import foldcache, ledger
+from mlstrat.arrays import FloatArray, TimeArray
 from mlstrat.errors import RunFolderError
+from mlstrat.evidence import Others
 from mlstrat.files import make_folder
 from mlstrat.foldcache import FoldCache
-from mlstrat.ledger import Ledger, Trial
+from mlstrat.ledger import Ledger, Trial, Tried
 from mlstrat.pipeline import Watcher
 from mlstrat.runfolder import Inputs
+from mlstrat.trial_returns import Kept, by_day, days_of, keep, others_of
+from mlstrat.trialkeys import trial_key
 
 
 def cache_beside(folder: Path, watcher: Watcher) -> FoldCache | None:
@@ -35,9 +39,41 @@ def trials_beside(
     """
     book = Ledger(folder.absolute().parent / ledger.FILE)
     content = {"name": name, "config_sha256": inputs.config_sha256, "engine": inputs.engine}
+    this = Trial("run", inputs.key, content, trial_key(inputs.config, inputs.basis_sha256), inputs.span)
     try:
-        book.append(inputs.data_sha256, "run", inputs.key, content)
+        book.extend(inputs.data_sha256, [this])
     except RunFolderError as error:
         watcher.note(f"the trials of this run are not counted: {error}")
         return None
     return partial(book.extend, inputs.data_sha256)
+
+
+def known_beside(
+    folder: Path,
+    inputs: Inputs,
+    close_time: TimeArray,
+    returns: FloatArray,
+    trades: int,
+    watcher: Watcher,
+) -> tuple[Tried | None, Others | None]:
+    """Keep a run's returns in the ledger beside its folder, and return what that counts and holds besides.
+
+    Parameters
+    ----------
+    folder, inputs
+        Of the run.
+    close_time, returns : (n_bars,) datetime64[ns], (n_bars,) float64
+        Of the judged bars.
+    trades : int
+        Closed trades.
+    watcher : Watcher
+        Told where the ledger cannot be used; the answers are then None.
+    """
+    book = Ledger(folder.absolute().parent / ledger.FILE)
+    own, day = trial_key(inputs.config, inputs.basis_sha256), days_of(close_time)
+    try:
+        keep(book, [Kept(own, trades, int(day[0]), by_day(returns[:, None], day)[:, 0])])
+        return book.tried(inputs.data_sha256), others_of(book, inputs.data_sha256, {own}, day)
+    except RunFolderError as error:
+        watcher.note(f"what was tried before is not counted: {error}")
+        return None, None

@@ -73,6 +73,13 @@ class InstrumentConfig(_Section):
     sessions_per_year: Annotated[float, Field(ge=0, le=366)] | None = None
     session_hours: Annotated[float, Field(gt=0, le=24)] | None = None
     calendar: str | None = None
+    funding: str = ""
+    borrow: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts that are set, by their names in `Instrument`."""
+        known = self.model_dump(exclude={"funding", "borrow"})
+        return {name: value for name, value in known.items() if value is not None}
 
 
 class FeaturesConfig(_Section):
@@ -321,6 +328,7 @@ class RunConfig(_Section):
         """Return the settings that can change a result: not the name, the jobs, nor where files lie."""
         elsewhere = {
             "data": {"bars"},
+            "instrument": {"funding", "borrow"},
             "features": {"context"},
             "models": {"transfer"},
             "sentiment": {"source", "model"},
@@ -415,10 +423,12 @@ def _anchored(config: RunConfig, folder: Path) -> RunConfig:
     data, features, models, sentiment = config.data, config.features, config.models, config.sentiment
     context = tuple(resolved(text, folder) for text in features.context)
     transfer = models.transfer and resolved(models.transfer, folder)
+    rates = {name: resolved(getattr(config.instrument, name), folder) for name in ("funding", "borrow")}
     return config.model_copy(
         update={
             "plugins": tuple(resolved(text, folder) for text in config.plugins),
             "data": data.model_copy(update={"bars": resolved(data.bars, folder)}),
+            "instrument": config.instrument.model_copy(update=rates),
             "features": features.model_copy(update={"context": context}),
             "models": models.model_copy(update={"transfer": transfer}),
             "sentiment": sentiment.model_copy(

@@ -73,6 +73,12 @@ class ReproductionError(MlstratError):
     exit_code = 7
 
 
+class AuditError(MlstratError):
+    """An audit that did not catch a leak that it planted itself, so that it says nothing (exit code 8)."""
+
+    exit_code = 8
+
+
 class PineError(MlstratError):
     """A script that a Pine compiler does not take: a fault of this program."""
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from mlstrat.arrays import BoolArray
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
+from mlstrat.data.carry import BORROW, FUNDING
+from mlstrat.data.rates import with_rates
 from mlstrat.data.sources import read_bars
 from mlstrat.engines import engine_of
 from mlstrat.errors import ConfigError, MissingExtraError
@@ -106,18 +108,29 @@ class Run:
 
 
 def load_bars(config: RunConfig, source: pd.DataFrame | str | Path | None = None) -> Bars:
-    """Read the run's bars, or with its settings another source."""
+    """Read the run's bars, or with its settings another source, and what holding a position on them costs."""
     data = config.data
-    facts = {name: value for name, value in config.instrument.model_dump().items() if value is not None}
-    return read_bars(
+    bars = read_bars(
         data.bars if source is None else source,
         symbol=data.symbol,
         timeframe=data.timeframe,
         tz=data.tz,
         start=data.start,
         end=data.end,
-        instrument=facts,
+        instrument=config.instrument.facts(),
     )
+    return with_rates(bars, **_rates(config))
+
+
+def bars_of(config: RunConfig, bars: Bars | pd.DataFrame | str | Path | None) -> Bars:
+    """Return given bars with the run's rates where they have none, or read them as `load_bars` does."""
+    if not isinstance(bars, Bars):
+        return load_bars(config, bars)
+    return with_rates(bars, **_rates(config)) if bars.carry is None else bars
+
+
+def _rates(config: RunConfig) -> dict[str, str]:
+    return {FUNDING: config.instrument.funding, BORROW: config.instrument.borrow}
 
 
 def load_others(config: RunConfig) -> tuple[Bars, ...]:
@@ -160,7 +173,7 @@ def run(
         The run.
     bars : Bars, DataFrame or path, optional
         Instead of those the configuration names; a frame or file is read with the configuration's symbol,
-        timeframe, time zone, dates and instrument.
+        timeframe, time zone, dates and instrument. Bars that have a carry keep it.
     engine : {"kernel", "backtrader", "vectorbt"}
         Where the decisions are executed; the trades are the same.
     store : FoldStore, optional
@@ -181,8 +194,7 @@ def run(
     """
     watcher = watcher or Watcher()
     require(config, engine)
-    if not isinstance(bars, Bars):
-        bars = load_bars(config, bars)
+    bars = bars_of(config, bars)
     if mood is None:
         watcher.stage("scoring headlines")
         mood = mood_for(bars, config.sentiment)

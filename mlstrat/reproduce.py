@@ -11,11 +11,14 @@ import numpy as np
 
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.config_places import names_file
+from mlstrat.data.bars import Bars
+from mlstrat.data.carry import BORROW, FUNDING
 from mlstrat.errors import ConfigError, DataError, ReproductionError, RunFolderError
 from mlstrat.files import sha256_of
 from mlstrat.parity.trades_file import trades_bytes
 from mlstrat.pipeline import Run, Watcher, load_bars, load_others, load_panel, require, run_panel
 from mlstrat.runfolder import MANIFEST, inputs_of, other_code, other_settings, read_manifest
+from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.sentiment.series import mood_for
 
 if TYPE_CHECKING:
@@ -31,6 +34,36 @@ class Reproduced:
     windows: int
     bars: int
     trades: int
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What a finished run was made from, read again.
+
+    Parameters
+    ----------
+    manifest : dict
+        Its manifest.
+    config : RunConfig
+        Its settings, with the places where its files lie.
+    engine : str
+        What executed it.
+    bars, mood, others
+        As for `mlstrat.pipeline.load_panel`.
+    seen_until : datetime64 or None
+        Up to when its store of headlines had seen texts.
+    differences : tuple of str
+        What of the settings, data, code and libraries is not as then.
+    """
+
+    manifest: dict[str, Any]
+    config: RunConfig
+    engine: str
+    bars: Bars
+    mood: SentimentSeries
+    others: tuple[Bars, ...]
+    seen_until: np.datetime64 | None
     differences: tuple[str, ...]
 
 
@@ -71,17 +104,8 @@ def reproduce(
         A file that the run was made from is not there.
     """
     watcher = watcher or Watcher()
-    manifest = read_manifest(folder)
-    _check_finished(folder, manifest)
-    config, engine = _config_of(folder, manifest, bars, jobs), manifest["inputs"]["engine"]
-    require(config, engine)
-    watcher.stage("reading bars and scoring headlines")
-    read = load_bars(config)
-    seen_until = manifest["sources"].get("headlines_seen_until") or None
-    mood = mood_for(read, config.sentiment, seen_until and np.datetime64(seen_until))
-    others = load_others(config)
-    now = inputs_of(config, engine, read, mood, others)
-    differences = (*other_settings(manifest["inputs"], now), *other_code(folder, now))
+    then = read_again(folder, bars=bars, jobs=jobs, watcher=watcher)
+    differences = then.differences
     if differences and not anyway:
         raise ReproductionError(
             f"{folder} was made from other things ({'; '.join(differences)}): bring them back, or compare "
@@ -90,10 +114,31 @@ def reproduce(
     for difference in differences:
         watcher.note(difference)
     watcher.stage("computing features and labels (compiled once, then cached)")
-    panel = load_panel(read, mood, config, others)
-    made = run_panel(panel, config, engine=engine, watcher=watcher)
-    _compare(folder, manifest, made)
-    return Reproduced(len(made.predictions.windows), len(read), len(made.result.trades), differences)
+    panel = load_panel(then.bars, then.mood, then.config, then.others)
+    made = run_panel(panel, then.config, engine=then.engine, watcher=watcher)
+    _compare(folder, then.manifest, made)
+    return Reproduced(len(made.predictions.windows), len(then.bars), len(made.result.trades), differences)
+
+
+def read_again(
+    folder: Path, *, bars: str | None = None, jobs: int | None = None, watcher: Watcher | None = None
+) -> Origin:
+    """Read what a finished run was made from, wherever its manifest says that it lies.
+
+    Parameters and errors are those of `reproduce`; other data, code or libraries are told, not refused.
+    """
+    manifest = read_manifest(folder)
+    _check_finished(folder, manifest)
+    config, engine = _config_of(folder, manifest, bars, jobs), manifest["inputs"]["engine"]
+    require(config, engine)
+    (watcher or Watcher()).stage("reading bars and scoring headlines")
+    read = load_bars(config)
+    told = manifest["sources"].get("headlines_seen_until") or None
+    seen_until = None if told is None else np.datetime64(told)
+    mood, others = mood_for(read, config.sentiment, seen_until), load_others(config)
+    now = inputs_of(config, engine, read, mood, others)
+    differences = (*other_settings(manifest["inputs"], now), *other_code(folder, now))
+    return Origin(manifest, config, engine, read, mood, others, seen_until, differences)
 
 
 def _check_finished(folder: Path, manifest: dict[str, Any]) -> None:
@@ -115,6 +160,7 @@ def _config_of(folder: Path, manifest: dict[str, Any], bars: str | None, jobs: i
     content["data"]["bars"] = bars or sources["bars"]
     content["sentiment"]["source"] = sources["headlines"]
     content["sentiment"]["model"] = sources.get("scorer", "")
+    content["instrument"] |= {name: sources.get(name, "") for name in (FUNDING, BORROW)}
     content["features"]["context"] = sources["context"]
     content["plugins"] = sources["plugins"]
     content["models"]["transfer"] = sources.get("transfer", "")
@@ -128,7 +174,8 @@ def _config_of(folder: Path, manifest: dict[str, Any], bars: str | None, jobs: i
             f"({error})"
         ) from error
     transfer = (config.models.transfer,) if config.models.transfer else ()
-    places = (config.data.bars, config.sentiment.source, *config.features.context, *config.plugins)
+    rates = config.instrument.funding, config.instrument.borrow
+    places = (config.data.bars, config.sentiment.source, *rates, *config.features.context, *config.plugins)
     for place in (*places, *transfer):
         if names_file(place) and not Path(place).exists():
             remedy = "give its place with --bars" if place == config.data.bars else "put it back"

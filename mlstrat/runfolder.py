@@ -17,19 +17,23 @@ from mlstrat import __version__
 from mlstrat.config import RunConfig
 from mlstrat.config_places import resolved, resolved_model
 from mlstrat.data.bars import Bars
+from mlstrat.data.carry import BORROW, FUNDING
 from mlstrat.errors import RunFolderError
 from mlstrat.files import drop_unfinished, locked, sha256_of, write_json
+from mlstrat.ledger import Span
 from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.sentiment.align import SentimentSeries
+from mlstrat.trialkeys import basis_of, span_of
 
 MANIFEST = "manifest.json"
 FOLDS = "folds"
 PREDICTIONS, SENTIMENT = "predictions.parquet", "sentiment.parquet"
+_FOLLOWS = ("span", "basis_sha256")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that determines a run's result."""
+    """Everything that determines a run's result, and what `mlstrat.trialkeys` makes of it."""
 
     config: dict[str, Any]
     engine: str
@@ -37,11 +41,18 @@ class Inputs:
     sentiment_sha256: str
     code_sha256: str
     versions: dict[str, str]
+    span: Span
+    basis_sha256: str
+
+    @property
+    def determining(self) -> dict[str, Any]:
+        """All that determines the result, by name."""
+        return {name: value for name, value in self.__dict__.items() if name not in _FOLLOWS}
 
     @property
     def key(self) -> str:
         """Hash of all of it."""
-        content = json.dumps(self.__dict__, sort_keys=True, default=str)
+        content = json.dumps(self.determining, sort_keys=True, default=str)
         return hashlib.sha256(content.encode()).hexdigest()
 
     @property
@@ -58,6 +69,10 @@ def inputs_of(
     content["plugins"] = [sha256_of(Path(path)) for path in config.plugins]
     if config.models.transfer:
         content["models"]["transfer"] = sha256_of(Path(config.models.transfer))
+    # What the series hold is part of the data's hash: they grow as bars do, and that makes no other setting.
+    for name in (FUNDING, BORROW):
+        if getattr(config.instrument, name):
+            content["instrument"][name] = True
     digest = hashlib.sha256(mood.score.tobytes() + mood.confidence.tobytes())
     return Inputs(
         content,
@@ -66,14 +81,17 @@ def inputs_of(
         digest.hexdigest(),
         code_sha256(),
         versions() | own_versions(config.models.classes),
+        span_of(bars),
+        basis_of(config, bars, others),
     )
 
 
 def data_sha256_of(bars: Bars, others: Sequence[Bars] = ()) -> str:
-    """Return the hash of a run's bars, of their instrument's facts and of the other symbols' bars."""
+    """Return the hash of a run's bars, their instrument's facts, their carry and the other symbols' bars."""
     facts = json.dumps(bars.instrument.__dict__, sort_keys=True)
     symbols = "".join(other.sha256 for other in others)
-    return hashlib.sha256((bars.sha256 + facts + symbols).encode()).hexdigest()
+    carry = "" if bars.carry is None else bars.carry.sha256
+    return hashlib.sha256((bars.sha256 + facts + symbols + carry).encode()).hexdigest()
 
 
 def sources_of(config: RunConfig, seen_until: np.datetime64 | None = None) -> dict[str, Any]:
@@ -90,6 +108,8 @@ def sources_of(config: RunConfig, seen_until: np.datetime64 | None = None) -> di
         "headlines": place(config.sentiment.source),
         "headlines_seen_until": "" if seen_until is None else str(seen_until),
         "scorer": resolved_model(config.sentiment.model, Path.cwd()),
+        FUNDING: place(config.instrument.funding),
+        BORROW: place(config.instrument.borrow),
         "context": [place(text) for text in config.features.context],
         "plugins": [place(text) for text in config.plugins],
         "transfer": config.models.transfer and place(config.models.transfer),
@@ -259,7 +279,7 @@ def other_settings(there: Mapping[str, Any], now: Inputs) -> list[str]:
     if there["engine"] != now.engine:
         changed.append(f"the engine was {there['engine']} and is {now.engine}")
     if there["data_sha256"] != now.data_sha256:
-        changed.append("the bars or the instrument's facts changed")
+        changed.append("the bars or the instrument's facts or rates changed")
     if there["sentiment_sha256"] != now.sentiment_sha256:
         changed.append("the headlines or their scores changed")
     return changed

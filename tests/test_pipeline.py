@@ -60,7 +60,7 @@ def test_a_run_leaves_its_files(finished):
     names = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
     assert names >= {
         "report.html", "quantstats.html", "metrics.json", "predictions.parquet", "decisions.parquet",
-        "trades.csv", "purged.csv", "manifest.json", "folds",
+        "trades.csv", "returns.csv", "purged.csv", "manifest.json", "folds",
     }  # fmt: skip
     assert not run.reused
     assert run.verdict
@@ -266,8 +266,13 @@ def test_runs_beside_each_other_share_their_models(config, tmp_path, monkeypatch
     monkeypatch.setattr("mlstrat.walkforward.fit_models", None)  # calling it would fail
     backtest(other, tmp_path / "two", engine="kernel", watcher=log)
     assert log.cached == [0, 1, 2, 3]
-    for name in ("predictions.parquet", "decisions.parquet", "trades.csv", "report.html"):
+    for name in ("predictions.parquet", "decisions.parquet", "trades.csv", "returns.csv"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "alone" / "two" / name).read_bytes()
+    # What was tried before is a part of the evidence, so that the reports differ in it.
+    folders = (tmp_path / "two", tmp_path / "alone" / "two")
+    told = [json.loads((folder / "metrics.json").read_text()) for folder in folders]
+    assert [one["evidence"]["tried"]["distinct"] for one in told] == [2, 1]
+    assert told[0]["performance"] == told[1]["performance"]
     with pytest.raises(TypeError, match="'NoneType' object is not callable"):
         backtest(other, tmp_path / "three", engine="kernel", use_cache=False)
 
@@ -299,7 +304,7 @@ def test_other_symbols_are_part_of_what_a_run_is_made_from(config, tmp_path):
     assert run.metrics
     frame["close"] = frame["open"]
     frame.to_parquet(other)
-    with pytest.raises(RunFolderError, match="the bars or the instrument's facts changed"):
+    with pytest.raises(RunFolderError, match="the bars or the instrument's facts or rates changed"):
         backtest(beside, tmp_path / "run", engine="kernel")
 
 

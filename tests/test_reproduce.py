@@ -89,7 +89,7 @@ def test_other_bars_are_named_and_compared_only_when_asked(copy, config, tmp_pat
     told = r"predictions\.parquet: at 2023-0\d-\d\d \d\d:00:00\+00:00, \w+ was .* and is .*\. Look for"
     with pytest.raises(ReproductionError, match=told) as raised:
         reproduce(copy, bars=str(other), anyway=True, watcher=notes)
-    assert "the bars or the instrument's facts changed" in notes.said
+    assert "the bars or the instrument's facts or rates changed" in notes.said
     told_at = pd.Timestamp(re.search(r"at (\S+ \S+),", str(raised.value))[1])
     assert told_at >= frame.index[3000]  # nothing before the first changed bar can differ
 

@@ -1,4 +1,4 @@
-"""`mlstrat audit features`."""
+"""`mlstrat audit features` and `mlstrat audit run`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlstrat.cli.options import SymbolOption, TimeframeOption, TzOption
+from mlstrat.cli.options import BarsOption, SymbolOption, TimeframeOption, TzOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlstrat.features.audit import Rows, Verdict
+    from mlstrat.lookahead.audit import Audited
+
+# As other commands that look for something and find it.
+_FOUND = 3
 
 app = typer.Typer(no_args_is_help=True, help="Prove that nothing looks at later bars.")
 
@@ -47,7 +51,79 @@ def features(
     else:
         _print_table(str(file), rows)
     if not all(row["passed"] for row in rows):
-        raise typer.Exit(3)
+        raise typer.Exit(_FOUND)
+
+
+@app.command()
+def run(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a finished run.")],
+    cuts: Annotated[int, typer.Option(min=1, metavar="K", help="Bars at which later data is cut off.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw of these bars.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    bars: BarsOption = None,
+) -> None:
+    """Make a run again at some bars without anything known later: exit with 3 if it says something else.
+
+    Features, labels, sentiment, refitted models, predictions and decisions are compared bit by bit. Leaks are
+    planted and must be caught, else the audit itself failed (8); permuted labels must teach nothing (3).
+    """
+    import json
+
+    from mlstrat.cli.progress import watching
+    from mlstrat.errors import AuditError
+    from mlstrat.lookahead.audit import audit_run
+
+    with watching() as watcher:
+        audited = audit_run(folder, cuts=cuts, seed=seed, bars=bars, watcher=watcher)
+    if as_json:
+        typer.echo(json.dumps(_content(audited), indent=2, ensure_ascii=False))
+    else:
+        _print_audit(str(folder), audited)
+    if not audited.sound:
+        raise AuditError(f"{audited.conclusion.rstrip('.')}: please report it.")
+    if not audited.passed:
+        raise typer.Exit(_FOUND)
+
+
+def _content(audited: Audited) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    told = asdict(audited) | {"passed": audited.passed, "conclusion": audited.conclusion}
+    for planted, leak in zip(told["planted"], audited.planted, strict=True):
+        planted["caught"] = leak.caught
+    return told | {name: _without_infinities(told[name]) for name in ("permuted", "own")}
+
+
+def _print_audit(title: str, audited: Audited) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title))
+    table.add_column("stage")
+    for heading in ("values", "different"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict", overflow="fold")
+    for stage in audited.stages:
+        verdict = str(stage.first or ("the same bits" if stage.values else "nothing to compare"))
+        table.add_row(stage.stage, f"{stage.values:,}", f"{stage.different:,}", Text(verdict))
+    console = Console(highlight=False)
+    console.print(table)
+    for sentence in (*_sentences(audited), *audited.notes, audited.conclusion):
+        console.print(Text(sentence))
+
+
+def _sentences(audited: Audited) -> list[str]:
+    caught = sum(leak.caught for leak in audited.planted)
+    where = ", ".join(f"{cut.bar:,}" for cut in audited.cuts)
+    told = [f"Cut at bars {where} in {audited.seconds:.1f} s."]
+    told.append(f"Planted leaks caught: {caught} of {len(audited.planted)}.")
+    told += [f"  not seen: {leak.leak}" for leak in audited.planted if not leak.caught]
+    skills = (
+        f"{told.estimate:+.5f} nats ({told.low:+.5f} to {told.high:+.5f})"
+        for told in (audited.permuted, audited.own)
+    )
+    return [*told, "Skill with permuted labels: {}; with its own: {}.".format(*skills)]
 
 
 def _own_bars(source: str, symbol: str, timeframe: str, tz: str) -> list[Rows]:

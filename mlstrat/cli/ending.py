@@ -57,6 +57,8 @@ def key_numbers(metrics: Mapping[str, Any]) -> Table:
     runs = (own, fair, hold)
     table.add_row("total return", *(_share(run["total_return"]) for run in runs))
     table.add_row("Sharpe ratio", *(_number(run["sharpe"]) for run in runs))
+    for name, value in _beside_sharpe(metrics["evidence"]):
+        table.add_row(f"  {name}", value)
     table.add_row("deepest drawdown", *(_share(run["max_drawdown"]) for run in runs))
     table.add_row("trades", _count(own["trades"]), "", "")
     table.add_row("time in the market", _share(own["exposure"]), "", "")
@@ -65,6 +67,17 @@ def key_numbers(metrics: Mapping[str, Any]) -> Table:
         f"{_number(forecast['log_loss'], 4)} ({_number(forecast['base_log_loss'], 4)})",
     )
     return table
+
+
+def _beside_sharpe(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a Sharpe ratio is never shown without."""
+    interval, judged, tried = evidence["sharpe"], evidence["judged"] or {}, evidence["tried"]
+    return [
+        ("95 % interval", f"{_number(interval['low'])} to {_number(interval['high'])}"),
+        ("SPA p-value", _number(judged.get("p"), 3)),
+        ("deflated", _number(judged.get("deflated"), 3)),
+        ("trials counted", _count(tried and tried["distinct"])),
+    ]
 
 
 def _share(value: float | None) -> str:

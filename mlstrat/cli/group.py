@@ -18,6 +18,7 @@ EXIT_CODES = {
     5: "missing extra",
     6: "model",
     7: "not reproduced",
+    8: "audit failed",
     INTERRUPTED: "interrupted",
 }
 

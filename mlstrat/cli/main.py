@@ -10,6 +10,7 @@ from mlstrat.cli import (
     audit_commands,
     config_commands,
     data_commands,
+    evidence_command,
     features_commands,
     model_commands,
     new_command,
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command("backtest")(run_commands.backtest)
 app.command("demo")(run_commands.demo)
+app.command("evidence")(evidence_command.evidence)
 app.command("new")(new_command.new)
 app.command("reproduce")(reproduce_command.reproduce)
 app.command("predict")(model_commands.predict)

@@ -23,6 +23,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "instrument.sessions_per_year": "Trading days in a year: 252 for US stocks; 0: it never closes.",
         "instrument.session_hours": "Length of a trading day in hours, for intraday bars: 6.5 for US stocks.",
         "instrument.calendar": "Calendar of its exchange, such as XNYS: closes, half days, sessions a year.",
+        "instrument.funding": "Funding rates (CSV or Parquet: time in UTC, rate), paid by longs to shorts.",
+        "instrument.borrow": "Borrow rates of shorts in the same form: shares of value at each stamp.",
         "features.names": "Features by name; see mlstrat features list. NAME@SYMBOL is another symbol's.",
         "features.families": "Families whose features are all used, besides the named ones.",
         "features.context": "Bars of other symbols, files or sample:NAME; needed by features with an @.",

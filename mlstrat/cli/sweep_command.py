@@ -89,7 +89,7 @@ def _show(swept: Swept) -> None:
     if swept.reused:
         console.print(f"{swept.folder}: already complete; nothing to redo.", markup=False, soft_wrap=True)
     console.print()
-    for sentence in (*verdict(sweep, swept.trials), *sweep.notes):
+    for sentence in (*verdict(sweep, swept.sentences), *sweep.notes):
         console.print(sentence.translate(_PLAIN), markup=False)
     if len(sweep.ranking()):
         console.print()

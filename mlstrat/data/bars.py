@@ -12,6 +12,7 @@ import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray, TimeArray, read_only
 from mlstrat.data.calendars import Sessions, close_times, sessions_of
+from mlstrat.data.carry import Carry
 from mlstrat.data.instrument import Instrument
 from mlstrat.data.timeframe import Timeframe
 from mlstrat.errors import DataError
@@ -65,6 +66,8 @@ class Bars:
         Tick, step, fee and the other facts of the symbol.
     notes : tuple of str
         Sentences about what reading had to infer or to drop; no part of the identity of the data.
+    carry : Carry, optional
+        What holding a position costs at each bar (`mlstrat.data.rates.with_rates`); None = nothing.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class Bars:
     timeframe: Timeframe
     instrument: Instrument
     notes: tuple[str, ...] = ()
+    carry: Carry | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time", read_only(np.asarray(self.time, "datetime64[ns]")))
@@ -89,6 +93,11 @@ class Bars:
             object.__setattr__(self, name, read_only(np.asarray(getattr(self, name), np.float64)))
         for defect in defects(self):
             raise defect
+        if self.carry is not None and len(self.carry) != len(self):
+            raise DataError(
+                f"{self.symbol} has {len(self):,} bars and a carry of {len(self.carry):,}: bring the rates "
+                "onto these bars with with_rates."
+            )
 
     def __len__(self) -> int:
         return len(self.time)
@@ -96,7 +105,11 @@ class Bars:
     def __getitem__(self, part: slice) -> Bars:
         """Return a slice of the bars, still validated."""
         columns = {name: getattr(self, name)[part] for name in ("time", *COLUMNS)}
-        return replace(self, **columns)
+        return replace(self, **columns, carry=self.carry and self.carry[part])
+
+    def without_carry(self) -> Bars:
+        """Return the same bars, on which holding a position costs nothing."""
+        return self if self.carry is None else replace(self, carry=None)
 
     @cached_property
     def close_time(self) -> TimeArray:
@@ -119,7 +132,7 @@ class Bars:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the times, prices and volumes: the identity of this data."""
+        """Hash of the times, prices and volumes: the identity of this data, without its carry."""
         digest = hashlib.sha256(f"{self.symbol} {self.timeframe}".encode())
         digest.update(self.time.astype(np.int64).tobytes())
         digest.update(self.matrix.tobytes())

@@ -80,7 +80,7 @@ def resample(bars: Bars, timeframe: str) -> Bars:
         "volume": np.add.reduceat(bars.volume, first),
     }
     kept = {name: column[whole] for name, column in columns.items()}
-    return replace(bars, **kept, timeframe=to, notes=(*bars.notes, *notes, *edge_notes))
+    return replace(bars, **kept, timeframe=to, notes=(*bars.notes, *notes, *edge_notes), carry=None)
 
 
 def _sessions(bars: Bars, to: Timeframe) -> Sessions | None:
@@ -110,7 +110,7 @@ def _in_session(bars: Bars, sessions: Sessions) -> tuple[Bars, list[str]]:
         return bars, []
     inside: dict[str, Any] = {name: getattr(bars, name)[~outside] for name in ("time", *COLUMNS)}
     note = f"{int(outside.sum()):,} bars outside the sessions of {sessions.code} were left out."
-    return replace(bars, **inside), [note]
+    return replace(bars, **inside, carry=None), [note]
 
 
 def _periods(bars: Bars, to: Timeframe, sessions: Sessions | None) -> _Periods:

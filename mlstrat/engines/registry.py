@@ -42,6 +42,8 @@ class Engine:
         What it needs beyond mlstrat's own dependencies, besides numba and numpy.
     extra : str
         The extra of mlstrat that installs them; empty = none is needed.
+    charges : bool
+        Whether it charges funding and borrow; one that does not refuses bars with a carry.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Engine:
     load: Callable[[], Simulate]
     packages: tuple[Package, ...]
     extra: str = ""
+    charges: bool = True
 
     @property
     def missing(self) -> Package | None:
@@ -114,7 +117,7 @@ ENGINES = {
         Engine("kernel", "kernel", _kernel, _KERNEL_PACKAGES),
         Engine("backtrader", "Backtrader", _backtrader, (Package("backtrader", "backtrader"),), "backtrader"),
         Engine("vectorbt", "vectorbt", _vectorbt, (Package("vectorbt", "vectorbt"),), "vectorbt"),
-        Engine("pine", "Pine", _pine, _PINE_PACKAGES, "pine"),
+        Engine("pine", "Pine", _pine, _PINE_PACKAGES, "pine", charges=False),
     )
 }
 

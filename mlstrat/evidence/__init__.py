@@ -8,11 +8,12 @@ from mlstrat.evidence.sharpe import SharpeMoments, sharpe_moments
 from mlstrat.evidence.shuffles import RandomEntry, ShuffledTrades, random_entry, shuffled_trades
 from mlstrat.evidence.spa import SuperiorAbility, superior_ability
 from mlstrat.evidence.trials import effective_trials
-from mlstrat.evidence.verdict import Evidence, judge
+from mlstrat.evidence.verdict import Evidence, Others, judge, with_trials
 
 __all__ = [
     "Evidence",
     "InformationCoefficient",
+    "Others",
     "Overfitting",
     "PathIntervals",
     "RandomEntry",
@@ -29,4 +30,5 @@ __all__ = [
     "sharpe_moments",
     "shuffled_trades",
     "superior_ability",
+    "with_trials",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlstrat.arrays import BoolArray, FloatArray
+from mlstrat.arrays import BoolArray, FloatArray, IntArray
 from mlstrat.errors import DataError, NotEnoughBarsError
 
 
@@ -71,6 +71,14 @@ def usable(table: FloatArray, tested: BoolArray | None) -> BoolArray:
 def kept(table: FloatArray, use: BoolArray) -> FloatArray:
     """Return the columns marked; the table itself, which may be large, where that is all of them."""
     return table if use.all() else np.asarray(table[:, use])
+
+
+def summed(table: FloatArray, row: IntArray, n_rows: int) -> FloatArray:
+    """(n_rows, n_columns) sums of the bars of each row; `row`, (n_bars,), never falls from bar to bar."""
+    out = np.zeros((n_rows, table.shape[1]))
+    starts = np.flatnonzero(np.r_[True, np.diff(row) > 0])
+    out[row[starts]] = np.add.reduceat(table, starts, axis=0)
+    return out
 
 
 def over_benchmark(table: FloatArray, benchmark: FloatArray | None) -> FloatArray:

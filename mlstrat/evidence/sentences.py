@@ -6,25 +6,31 @@ import math
 
 from mlstrat.evidence.verdict import FEW_TRADES, LEVEL, Evidence
 
+_LEAST_SHOWN = 0.0005  # what three digits would round to 0
 
-def plain_words(evidence: Evidence) -> list[str]:
-    """Return 1 to 5 sentences for a reader who knows none of the tests' names."""
+
+def plain_words(evidence: Evidence, row: str = "bar") -> list[str]:
+    """Return 1 to 6 sentences for a reader who knows none of the tests' names.
+
+    `row` names what has a return: a bar, or where several were added up or a table is of another kind, a row.
+    """
     if evidence.conclusion == "too few trades":
-        return _too_few(evidence)
+        return _too_few(evidence, row)
     return [
         _headline(evidence),
+        *_beside(evidence),
         *_not_at_hand(evidence),
         *_left_out(evidence),
         *_naive(evidence),
-        _limits(evidence),
+        _limits(evidence, row),
     ]
 
 
-def _too_few(evidence: Evidence) -> list[str]:
+def _too_few(evidence: Evidence, row: str) -> list[str]:
     most = f"it has {evidence.trades:,}" if evidence.columns == 1 else f"the most is {evidence.trades:,}"
     who = "the strategy has" if evidence.columns == 1 else f"none of {evidence.columns:,} columns has"
     if evidence.trades >= FEW_TRADES:
-        return ["There is nothing to test: the returns do not differ from the benchmark's at any bar."]
+        return [f"There is nothing to test: the returns do not differ from the benchmark's at any {row}."]
     missing = f"fewer than {FEW_TRADES} trades" if evidence.columns == 1 else f"{FEW_TRADES} trades"
     return [
         f"There are too few trades to say anything: {who} {missing} ({most}).",
@@ -41,21 +47,24 @@ def _headline(evidence: Evidence) -> str:
 
 
 def _shown(evidence: Evidence) -> str:
-    if evidence.basis == "deflated sharpe":
-        return f"deflated Sharpe ratio {evidence.deflated:.3f}; an edge is said from {1.0 - LEVEL:.2f} on"
-    return f"SPA p = {evidence.p:.3f}; an edge is said up to {LEVEL:.2f}"
+    p = "below 0.001" if evidence.p < _LEAST_SHOWN else f"= {evidence.p:.3f}"
+    return f"SPA p {p}; an edge is said up to {LEVEL:.2f}"
+
+
+def _beside(evidence: Evidence) -> list[str]:
+    if not evidence.beside:
+        return []
+    one, told = evidence.beside == 1, f"{evidence.beside:,} other{'s' * (evidence.beside != 1)}"
+    return [
+        f"It is judged together with {told} that {'was' if one else 'were'} tried on these data; as if "
+        f"nothing else had been tried, it would have p = {evidence.spa.naive_p:.3f}."
+    ]
 
 
 def _not_at_hand(evidence: Evidence) -> list[str]:
-    unseen = evidence.trials - evidence.columns
+    unseen = evidence.trials - evidence.columns - evidence.beside
     if not unseen:
         return []
-    if evidence.basis == "deflated sharpe":
-        return [
-            f"It is one of {evidence.trials:,} things tried on these data and the returns of the others are "
-            "not at hand, so the choice cannot be tested; the deflated Sharpe ratio bounds what luck gives "
-            "the best of so many, and asks for more than a test would."
-        ]
     return [
         f"On these data {unseen:,} more {'thing was' if unseen == 1 else 'things were'} tried whose returns "
         f"are not at hand; the p-value pays for {'it' if unseen == 1 else 'them'} by a bound: it is "
@@ -72,7 +81,8 @@ def _left_out(evidence: Evidence) -> list[str]:
 
 
 def _naive(evidence: Evidence) -> list[str]:
-    if evidence.columns == 1 or evidence.spa.naive_p > LEVEL or evidence.conclusion == "edge":
+    told = evidence.columns == 1 or evidence.beside > 0
+    if told or evidence.spa.naive_p > LEVEL or evidence.conclusion == "edge":
         return []
     return [
         f"Tested alone, that column would have looked like an edge (p = {evidence.spa.naive_p:.3f}), because "
@@ -80,7 +90,7 @@ def _naive(evidence: Evidence) -> list[str]:
     ]
 
 
-def _limits(evidence: Evidence) -> str:
+def _limits(evidence: Evidence, row: str) -> str:
     if evidence.conclusion == "edge":
         return (
             "Of strategies without an edge one in twenty passes this test, and one stretch of history does "
@@ -90,5 +100,5 @@ def _limits(evidence: Evidence) -> str:
         return "That is no proof that there is none, but these returns do not show it."
     return (
         "That is no proof that there is none: at this Sharpe ratio, were nothing else tried, it would take "
-        f"{math.ceil(evidence.track_record):,} bars to tell; there are {evidence.moments.n_bars:,}."
+        f"{math.ceil(evidence.track_record):,} {row}s to tell; there are {evidence.moments.n_bars:,}."
     )

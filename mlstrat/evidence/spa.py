@@ -10,6 +10,7 @@ import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray
 from mlstrat.bootstrap import stationary_blocks
+from mlstrat.errors import DataError
 from mlstrat.evidence.blocks import common_block, weights_of
 from mlstrat.evidence.columns import checked_returns, kept, moving, over_benchmark, usable
 
@@ -35,7 +36,7 @@ class SuperiorAbility:
     naive_p : float
         P-value of that column as if it had been the only one: what whoever forgets the others would state.
     tested : int
-        Columns in the test.
+        Columns in the test, without those beside.
     block : float
         Mean block length in bars.
     draws : int
@@ -58,6 +59,7 @@ def superior_ability(
     benchmark: FloatArray | None = None,
     *,
     tested: BoolArray | None = None,
+    beside: FloatArray | None = None,
     block: float | None = None,
     draws: int = 1000,
     seed: int = 7,
@@ -80,6 +82,10 @@ def superior_ability(
     tested : (n_columns,) bool, optional
         Columns in the test: leave out those with fewer than 30 trades, whose means are not nearly normal.
         Columns that never move are left out in any case.
+    beside : (n_bars, n_others) float64, optional
+        Returns of what else was tried. The best is sought among `returns` only, and luck is that of the best
+        of all: the p-value of a test of all columns in which one of these ones came out so well (the
+        single-step adjustment of Westfall and Young 1993).
     block : float, optional
         Mean block length in bars, longer than positions last; by default `blocks.common_block`.
     draws : int
@@ -97,14 +103,24 @@ def superior_ability(
     places = np.flatnonzero(use)
     if not len(places):
         return _untested(draws)
-    table = kept(table, use)
-    length = common_block(table) if block is None else float(block)
+    table, own = kept(table, use), len(places)
+    if beside is not None and beside.shape[1]:
+        others = over_benchmark(checked_returns(beside, len(table), "a test beside others"), benchmark)
+        if len(others) != len(table):
+            raise DataError(
+                f"{len(others):,} rows of what else was tried do not go with {len(table):,} bars: "
+                "give returns of the same bars."
+            )
+        table = np.column_stack([table, others])
+    length = common_block(table[:, :own]) if block is None else float(block)
     run = max(1, int(min(length / _PIECES, len(table) / 10.0)))
     runs = added_up(table, run)
-    runs, places = kept(runs, moving(runs)), places[moving(runs)]
+    moves = moving(runs)
+    runs, places = kept(runs, moves), places[moves[:own]]
     if not len(places):
         return _untested(draws)
-    found = compare(runs, _weights(len(runs), length / run, draws, seed), length / run)
+    weights = _weights(len(runs), length / run, draws, seed)
+    found = compare(runs, weights, length / run, among=len(places))
     return SuperiorAbility(
         p=found.share_beyond("consistent"),
         p_lower=found.share_beyond("lower"),
@@ -155,7 +171,11 @@ class Comparison:
 
 
 def compare(
-    differences: FloatArray, weights: Iterable[FloatArray], block: float, studentize: bool = True
+    differences: FloatArray,
+    weights: Iterable[FloatArray],
+    block: float,
+    studentize: bool = True,
+    among: int | None = None,
 ) -> Comparison:
     """Hansen's statistic and its draws (2005).
 
@@ -173,6 +193,8 @@ def compare(
         estimated best (a long-run standard error, which Hansen takes, is low by luck for some of many columns
         and rejects too often). The draws are also widened for the mean that is taken from the same rows.
         False gives the plain means of White (2000).
+    among : int, optional
+        The best is sought among so many leading columns; by default among all. Draws are of all.
     """
     n = len(differences)
     mean = differences.mean(axis=0)
@@ -182,7 +204,7 @@ def compare(
     centres = (np.maximum(mean, 0.0), np.where(hopeless, 0.0, mean), mean)
     scale = differences.std(axis=0) / math.sqrt(n) if studentize else np.ones_like(mean)
     wider = math.sqrt(1.0 / (1.0 - _kernel_sum(n, block) / n)) if studentize else 1.0
-    best = int(np.argmax(mean / scale))
+    best = int(np.argmax((mean / scale)[:among]))
     drawn = []
     for some in weights:
         away = wider * (some @ differences / n - mean)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from mlstrat.arrays import FloatArray, IntArray
+from mlstrat.arrays import BoolArray, FloatArray, IntArray
 from mlstrat.bootstrap import Interval
 from mlstrat.errors import ConfigError, DataError
-from mlstrat.evidence.columns import checked_returns, kept, moving, over_benchmark
+from mlstrat.evidence.columns import checked_returns, kept, moving, over_benchmark, summed
 from mlstrat.evidence.intervals import PathIntervals, path_intervals
 from mlstrat.evidence.pbo import Overfitting, overfitting
 from mlstrat.evidence.sharpe import (
@@ -25,7 +25,7 @@ from mlstrat.evidence.spa import SuperiorAbility, superior_ability
 from mlstrat.evidence.trials import effective_trials
 
 Conclusion = Literal["edge", "no evidence", "too few trades"]
-Basis = Literal["spa", "spa with a bound", "deflated sharpe", "none"]
+Basis = Literal["spa", "spa with a bound", "none"]
 
 # Below this many trades the mean of trade profits is mostly noise (the usual small-sample bound).
 FEW_TRADES = 30
@@ -36,27 +36,26 @@ _MOST_DRAWS = 20_000
 
 @dataclass(frozen=True)
 class Evidence:
-    """What returns say about an edge. Only `p` decides, or where it cannot, `deflated`; NaN without a value.
+    """What returns say about an edge. Only `p` decides; NaN stands for no value.
 
     Parameters
     ----------
     conclusion : {"edge", "no evidence", "too few trades"}
         The verdict at 5 %.
-    basis : {"spa", "spa with a bound", "deflated sharpe", "none"}
-        What decided: the test of superior ability; the same, its p-value times one more than the trials that
-        are not at hand (Bonferroni); the deflated Sharpe ratio, for one column chosen from others not at
-        hand; nothing, without trades.
+    basis : {"spa", "spa with a bound", "none"}
+        What decided: the test of superior ability; the same, its p-value times one more than the trials whose
+        returns are not known (Bonferroni); nothing, without trades.
     p : float
-        P-value that decided, or would have: for "deflated sharpe" that of the one column alone.
+        P-value that decided.
     spa : SuperiorAbility
         The test, with the p-value that forgets the other columns.
     best, trades : int
         The column the test found best, and its trades; -1 and the most trades of any column where none was
         tested.
-    columns, trials : int
-        Columns at hand, and all that was tried on the same data.
+    columns, beside, trials : int
+        Columns judged, what else was tried whose returns are known, and all that was tried on the same data.
     effective_trials : float
-        Independent trials that the tested columns and what is not at hand amount to.
+        Independent trials that all of these amount to.
     moments : SharpeMoments
         Of the best column's returns above the benchmark, a bar.
     probabilistic, deflated : float
@@ -79,6 +78,7 @@ class Evidence:
     best: int
     trades: int
     columns: int
+    beside: int
     trials: int
     effective_trials: float
     moments: SharpeMoments
@@ -90,22 +90,41 @@ class Evidence:
     benchmark: bool
 
 
+class Others(NamedTuple):
+    """What else was tried on the same data, as far as its returns are known.
+
+    Parameters
+    ----------
+    table : (n_rows, n_others) float64
+        Sums of returns over stretches of time, such as days, of those with at least 30 trades.
+    row : (n_bars,) int64
+        Row into which each judged bar falls; it never falls from bar to bar.
+    counted : int
+        How many trials that is: with those of fewer than 30 trades, which are never called an edge and need
+        not be paid for, and with every copy of a column.
+    """
+
+    table: FloatArray
+    row: IntArray
+    counted: int
+
+
 def judge(
     returns: FloatArray,
     trades: IntArray,
     trials: int | None = None,
     benchmark: FloatArray | None = None,
     *,
+    others: Others | None = None,
     seed: int = 7,
     block: float | None = None,
     draws: int = 1000,
 ) -> Evidence:
     """Judge columns of returns by one test: Hansen's SPA over the columns with at least 30 trades, at 5 %.
 
-    The test knows of the columns at hand only. Where more were tried (`trials`), its p-value is multiplied by
-    one more than their number. A single column that was chosen from others is worse off: the choice itself
-    cannot be tested, and the deflated Sharpe ratio has to be 0.95 in its place, which asks for more than a
-    test would.
+    Luck is that of the best of all these columns, and of all `others` whose returns are known. Where still
+    more were tried (`trials`), the p-value is multiplied by one more than their number: that is safe, and
+    asks for more than a test that knows them, so give the returns of whatever was tried.
 
     Parameters
     ----------
@@ -117,70 +136,136 @@ def judge(
         All that was ever tried on these data, columns at hand included, as the trial ledger counts; by
         default the columns at hand. Fewer than these counts as these.
     benchmark : (n_bars,) float64, optional
-        Returns to beat; by default 0.
+        Returns to beat; by default 0, which is what `others` have to be judged by.
+    others : Others, optional
+        What else was tried. Where it has 32 rows or more, the test is made on rows instead of bars; with
+        fewer, it only counts.
     seed : int
         Of all draws; the same seed gives the same evidence.
     block : float, optional
         Mean block length in bars, longer than positions last; by default chosen from the returns.
     draws : int
-        Bootstrap draws; more are made where trials not at hand ask for smaller p-values, up to 20,000, which
-        is not enough for 1,000 such trials.
+        Bootstrap draws; more are made where trials that are not known ask for smaller p-values, up to 20,000,
+        which is not enough for 1,000 such trials.
 
     Raises
     ------
     ConfigError
-        `trials` is below 1.
+        `trials` is below 1, or there are others and a benchmark.
     DataError, NotEnoughBarsError
         Counts do not match columns, a value is not finite, or there are fewer than 32 bars.
     """
     table = checked_returns(returns, 2 * _BLOCKS, "a verdict")
-    counts = _counts(trades, table.shape[1])
-    if trials is not None and trials < 1:
-        raise ConfigError(f"{trials} trials were counted: give at least 1, or leave it to the columns.")
-    tried = max(table.shape[1], trials or 0)
-    unseen = tried - table.shape[1]
+    columns = table.shape[1]
+    counts = _counts(trades, columns)
+    if others is not None and benchmark is not None:
+        raise ConfigError("what else was tried has returns above 0: leave out the benchmark, or the others.")
+    others = others if others is not None and len(others.table) >= 2 * _BLOCKS else None
+    beside = others.counted if others else 0
+    tried = columns + beside if trials is None else _at_least(trials, columns + beside)
     excess = over_benchmark(table, benchmark)
     tested = (counts >= FEW_TRADES) & moving(excess)
-    enough = max(draws, min(_MOST_DRAWS, 40 * (1 + unseen)))
-    found = superior_ability(excess, tested=tested, block=block, draws=enough, seed=seed)
+    enough = max(draws, min(_MOST_DRAWS, 40 * (1 + tried - columns - beside)))
+    found = _tested(excess, tested, others, block, enough, seed)
     overfit = overfitting(excess, _BLOCKS, tested)
     if found.best < 0:
-        return _untested(found, overfit, counts, tried, benchmark is not None)
+        return with_trials(_untested(found, overfit, counts, beside, benchmark is not None), tried)
     moments = sharpe_moments(excess[:, found.best], round(found.block))
-    effective = effective_trials(kept(excess, tested), seed) + unseen
-    deflated = deflated_sharpe(moments, effective, moments.standard_error)
-    conclusion, basis, p = _conclude(found, unseen, table.shape[1], deflated)
-    return Evidence(
-        conclusion=conclusion,
-        basis=basis,
-        p=p,
+    own = Evidence(
+        conclusion="no evidence",
+        basis="spa",
+        p=found.p,
         spa=found,
         best=found.best,
         trades=int(counts[found.best]),
-        columns=table.shape[1],
-        trials=tried,
-        effective_trials=effective,
+        columns=columns,
+        beside=beside,
+        trials=columns + beside,
+        effective_trials=effective_trials(_all_of(kept(excess, tested), others), seed),
         moments=moments,
         probabilistic=probabilistic_sharpe(moments),
-        deflated=deflated,
+        deflated=math.nan,
         track_record=minimum_track_record(moments),
         overfitting=overfit,
         intervals=path_intervals(table[:, found.best], block=found.block, draws=draws, seed=seed),
         benchmark=benchmark is not None,
     )
+    return with_trials(own, tried)
 
 
-def _conclude(
-    found: SuperiorAbility, unseen: int, columns: int, deflated: float
-) -> tuple[Conclusion, Basis, float]:
-    if unseen and columns == 1:
-        return ("edge" if deflated >= 1.0 - LEVEL else "no evidence"), "deflated sharpe", found.p
+def _tested(
+    excess: FloatArray,
+    tested: BoolArray,
+    others: Others | None,
+    block: float | None,
+    draws: int,
+    seed: int,
+) -> SuperiorAbility:
+    """Test bars or, beside others, their rows; the block length is one of bars either way."""
+    if others is None or not others.table.shape[1]:
+        return superior_ability(excess, tested=tested, block=block, draws=draws, seed=seed)
+    rows = summed(excess, others.row, len(others.table))
+    bars = len(excess) / len(rows)
+    length = None if block is None else max(block / bars, 1.0)
+    found = superior_ability(rows, tested=tested, beside=others.table, block=length, draws=draws, seed=seed)
+    return replace(found, block=found.block * bars)
+
+
+def _all_of(own: FloatArray, others: Others | None) -> FloatArray:
+    if others is None or not others.table.shape[1]:
+        return own
+    return np.column_stack([summed(own, others.row, len(others.table)), others.table])
+
+
+def with_trials(evidence: Evidence, trials: int) -> Evidence:
+    """Return the evidence as it is when so many were tried on the same data, more or fewer than was thought.
+
+    The test is not made again: its p-value keeps the draws it was made with, and so errs to the safe side
+    where more were tried.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What `judge` returned, with any number of trials.
+    trials : int
+        All that was tried, columns at hand included; fewer than these counts as these.
+
+    Raises
+    ------
+    ConfigError
+        `trials` is below 1.
+    """
+    known = evidence.columns + evidence.beside
+    tried = _at_least(trials, known)
+    effective = evidence.effective_trials + tried - evidence.trials
+    if evidence.best < 0:
+        return replace(evidence, trials=tried, effective_trials=effective)
+    deflated = deflated_sharpe(evidence.moments, effective, evidence.moments.standard_error)
+    conclusion, basis, p = _conclude(evidence.spa, tried - known)
+    return replace(
+        evidence,
+        conclusion=conclusion,
+        basis=basis,
+        p=p,
+        trials=tried,
+        effective_trials=effective,
+        deflated=deflated,
+    )
+
+
+def _at_least(trials: int, columns: int) -> int:
+    if trials < 1:
+        raise ConfigError(f"{trials} trials were counted: give at least 1, or leave it to the columns.")
+    return max(columns, trials)
+
+
+def _conclude(found: SuperiorAbility, unseen: int) -> tuple[Conclusion, Basis, float]:
     p = min(1.0, found.p * (1 + unseen))
     return ("edge" if p <= LEVEL else "no evidence"), ("spa with a bound" if unseen else "spa"), p
 
 
 def _untested(
-    found: SuperiorAbility, overfit: Overfitting, counts: IntArray, tried: int, benchmark: bool
+    found: SuperiorAbility, overfit: Overfitting, counts: IntArray, beside: int, benchmark: bool
 ) -> Evidence:
     nothing = Interval(math.nan, math.nan, math.nan)
     return Evidence(
@@ -191,8 +276,9 @@ def _untested(
         best=-1,
         trades=int(counts.max()),
         columns=len(counts),
-        trials=tried,
-        effective_trials=float(tried - len(counts)),
+        beside=beside,
+        trials=len(counts) + beside,
+        effective_trials=0.0,
         moments=SharpeMoments(math.nan, math.nan, math.nan, math.nan, 0),
         probabilistic=math.nan,
         deflated=math.nan,

@@ -5,6 +5,7 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray, SideArray, njit
 from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
+from mlstrat.execution.carry import close_charge, exit_charge, gap_charge, rates_of
 from mlstrat.execution.rule import (
     breaker_start,
     breaker_step,
@@ -18,7 +19,7 @@ from mlstrat.execution.rule import (
 from mlstrat.execution.types import CASH, FEE, OPEN, SLIP, TICK, Decisions, Result, RiskRules, Trades
 
 # Columns of the kernel's trade rows.
-_SIGNAL, _ENTRY, _EXIT, _SIDE, _UNITS, _BUY, _SELL, _COMMISSION, _PROFIT, _REASON = range(10)
+_SIGNAL, _ENTRY, _EXIT, _SIDE, _UNITS, _BUY, _SELL, _COMMISSION, _PROFIT, _REASON, _FUNDING = range(11)
 # Counters.
 _CANCELLED, _SENT, _BLOCKED, _ZERO = range(4)
 
@@ -29,7 +30,8 @@ def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
     Parameters
     ----------
     bars : Bars
-        The bars decided on; a decision at bar t fills at the open of bar t + 1.
+        The bars decided on; a decision at bar t fills at the open of bar t + 1. Where they have a carry,
+        funding and borrow are charged.
     decisions : Decisions
         One candidate a bar, aligned with `bars`.
     rules : RiskRules
@@ -56,6 +58,7 @@ def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
         decisions.target,
         decisions.max_bars,
         rules.as_row(),
+        rates_of(bars),
     )
     return Result(
         symbol=bars.symbol,
@@ -67,6 +70,7 @@ def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
         blocked=int(counts[_BLOCKED]),
         zero_units=int(counts[_ZERO]),
         rules=rules,
+        charged=bars.carry is not None,
     )
 
 
@@ -92,6 +96,7 @@ def _trades(rows: FloatArray) -> Trades:
         commission=rows[:, _COMMISSION].copy(),
         profit=rows[:, _PROFIT].copy(),
         reason=rows[:, _REASON].astype(side),
+        funding=rows[:, _FUNDING].copy(),
     )
 
 
@@ -106,12 +111,13 @@ def _record(
     paid: float,
     price: float,
     fees: float,
+    funding: float,
     reason: int,
 ) -> float:
     row[_SIGNAL], row[_ENTRY], row[_EXIT], row[_SIDE] = signal, entry, exit_, held
     row[_UNITS], row[_BUY], row[_SELL] = quantity, paid, price
-    row[_COMMISSION], row[_REASON] = fees, reason
-    row[_PROFIT] = profit_of(held, quantity, paid, price, fees)
+    row[_COMMISSION], row[_FUNDING], row[_REASON] = fees, funding, reason
+    row[_PROFIT] = profit_of(held, quantity, paid, price, fees + funding)
     return float(row[_PROFIT])
 
 
@@ -126,9 +132,10 @@ def _simulate(
     target: FloatArray,
     max_bars: IntArray,
     rules: FloatArray,
+    rates: FloatArray,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     n = len(bars)
-    rows = np.zeros((n, 10))
+    rows = np.zeros((n, 11))
     equity = np.empty(n)
     counts = np.zeros(4, np.int64)
     breakers = breaker_start(rules)
@@ -137,24 +144,40 @@ def _simulate(
     cash = rules[CASH]
     n_trades = 0
     signal, entry, held = -1, -1, 0
-    quantity, paid, order = 0.0, 0.0, 0.0
+    quantity, paid, order, funding, due_now = 0.0, 0.0, 0.0, 0.0, 0.0
+    charged = len(rates) > 0
     for t in range(n):
         open_, high, low, close = bars[t, 0], bars[t, 1], bars[t, 2], bars[t, 3]
+        if charged and held != 0:
+            due_now = gap_charge(rates, t, held, quantity, open_)
+            cash -= due_now
+            funding += due_now
         if order > 0.0:
             price = entry_price(side[signal], open_, rules)
             if payable(side[signal], order, price, cash, rules):
                 held, quantity, paid, entry = int(side[signal]), order, price, t
                 cash -= quantity * paid * (held + fee)
+                funding = 0.0
             else:
                 counts[_CANCELLED] += 1
             order = 0.0
         if held != 0:
             due = max_bars[signal] > 0 and t > signal + max_bars[signal]
             reason, price = step_bar(held, stop[signal], target[signal], due, open_, high, low, slip)
+            if charged:
+                if reason == OPEN:
+                    due_now = close_charge(rates, t, held, quantity, close)
+                else:
+                    due_now = exit_charge(
+                        rates, t, held, quantity, stop[signal], target[signal], due, open_, price
+                    )
+                cash -= due_now
+                funding += due_now
             if reason != OPEN:
                 cash += quantity * price * (held - fee)
                 fees = quantity * (paid + price) * fee
-                profit = _record(rows[n_trades], signal, entry, t, held, quantity, paid, price, fees, reason)
+                row = rows[n_trades]
+                profit = _record(row, signal, entry, t, held, quantity, paid, price, fees, funding, reason)
                 n_trades += 1
                 breaker_trade(breakers, profit)
                 held = 0
@@ -172,6 +195,6 @@ def _simulate(
                 signal = t
     if held != 0:
         mark, fees = bars[n - 1, 3], quantity * paid * fee
-        _record(rows[n_trades], signal, entry, n - 1, held, quantity, paid, mark, fees, OPEN)
+        _record(rows[n_trades], signal, entry, n - 1, held, quantity, paid, mark, fees, funding, OPEN)
         n_trades += 1
     return rows[:n_trades].copy(), equity, counts

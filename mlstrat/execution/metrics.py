@@ -149,13 +149,15 @@ def trade_summary(result: Result) -> dict[str, float]:
     """Return the numbers of the trades: rates and averages over closed ones, sums over all.
 
     `average_trade` is in quote currency and `average_trade_share` a share of entry value, both after
-    commission. `gross_profit` is the profit of all trades before commission, the open one marked to the
-    last close; `commission_share` is commission over gross profit, NaN where that is not positive.
+    commission and funding. `gross_profit` is the profit of all trades before both, the open one marked to
+    the last close; `funding` is what they paid, with borrow; `commission_share` is commission over gross
+    profit, NaN where that is not positive.
     """
     t = result.trades
     profit = t.profit[t.closed]
     commission = float(np.sum(t.commission))
-    gross = float(np.sum(t.profit)) + commission
+    funding = float(np.sum(t.funding))
+    gross = float(np.sum(t.profit)) + commission + funding
     share = profit / (t.units * t.entry_price)[t.closed]
     return {
         "trades": float(len(profit)),
@@ -165,6 +167,7 @@ def trade_summary(result: Result) -> dict[str, float]:
         "average_trade": float(np.mean(profit)) if len(profit) else math.nan,
         "average_trade_share": float(np.mean(share)) if len(profit) else math.nan,
         "commission": commission,
+        "funding": funding,
         "gross_profit": gross,
         "commission_share": commission / gross if gross > 0.0 else math.nan,
     }

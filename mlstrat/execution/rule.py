@@ -137,9 +137,12 @@ def step_bar(
 
 
 @njit
-def profit_of(side: int, units: float, paid: float, price: float, fees: float) -> float:
-    """Return the profit of a trade after commissions; every engine books a trade by this one formula."""
-    return float(side * units * (price - paid) - fees)
+def profit_of(side: int, units: float, paid: float, price: float, costs: float) -> float:
+    """Return the profit of a trade after its costs, which are its commissions and its funding.
+
+    Every engine books a trade by this one formula.
+    """
+    return float(side * units * (price - paid) - costs)
 
 
 @njit

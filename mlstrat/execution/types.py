@@ -34,6 +34,8 @@ TRADE_COLUMNS = (
     "profit",
     "reason",
 )
+# Of a run that charged funding or borrow.
+CHARGED_COLUMNS = (*TRADE_COLUMNS[:-2], "funding", *TRADE_COLUMNS[-2:])
 
 # Quantities and prices are counted in 64-bit integers of their grid, which a finer one would overflow.
 _FINEST = 1e-12
@@ -126,8 +128,9 @@ def _is_grid(size: float) -> bool:
 CASH, FEE, TICK, STEP, MIN_NOTIONAL, SLIP, RESERVE, MAX_DD, MAX_DAY, MAX_STREAK, COOLDOWN = range(11)
 
 
-# Stands for zeros where no flags are given: how many are needed is not known before.
+# Stand for zeros where no flags or no funding are given: how many are needed is not known before.
 _NO_FLAGS: SideArray = np.zeros(0, np.int8)
+_NO_FUNDING: FloatArray = np.zeros(0)
 
 DECISION_COLUMNS = ("side", "fraction", "units", "stop", "target", "max_bars", "stage", "quality", "flags")
 
@@ -227,8 +230,8 @@ class Trades:
     """Closed and open trades, in order of entry; one entry an array element.
 
     `entry_bar` and `exit_bar` index the bars; `exit_bar` is the last bar where `reason` is OPEN, and
-    `exit_price` is then its close (marked, not filled). `commission` and `profit` (net of it) are in
-    quote currency; an open trade has paid its entry commission only.
+    `exit_price` is then its close (marked, not filled). `commission`, `funding` (with borrow; positive =
+    paid) and `profit` (after both) are in quote currency; an open trade has paid its entry commission only.
     """
 
     signal_bar: IntArray
@@ -241,6 +244,11 @@ class Trades:
     commission: FloatArray
     profit: FloatArray
     reason: SideArray
+    funding: FloatArray = field(default_factory=lambda: _NO_FUNDING)
+
+    def __post_init__(self) -> None:
+        if self.funding is _NO_FUNDING:
+            object.__setattr__(self, "funding", np.zeros(len(self)))
 
     def __len__(self) -> int:
         return len(self.side)
@@ -262,7 +270,7 @@ class Result:
     time : (n_bars,) datetime64[ns]
         Open time of each bar, UTC.
     equity : (n_bars,) float64
-        Cash plus the open position at the close, after all commissions paid, in quote currency.
+        Cash plus the open position at the close, after all commissions and funding, in quote currency.
     trades : Trades
         Every trade, the open one included.
     cancelled : int
@@ -273,6 +281,8 @@ class Result:
         The rules it ran under.
     engine : str
         Which engine ran it.
+    charged : bool
+        Whether funding or borrow was charged.
     """
 
     symbol: str
@@ -285,6 +295,7 @@ class Result:
     zero_units: int
     rules: RiskRules
     engine: str = "kernel"
+    charged: bool = False
 
     @cached_property
     def returns(self) -> FloatArray:
@@ -292,8 +303,16 @@ class Result:
         before = np.r_[self.rules.cash, self.equity[:-1]]
         return np.asarray(self.equity / before - 1.0)
 
+    @property
+    def trade_columns(self) -> tuple[str, ...]:
+        """The columns of its `trades.csv`."""
+        return CHARGED_COLUMNS if self.charged else TRADE_COLUMNS
+
     def trades_frame(self) -> pd.DataFrame:
-        """Return the trades with the columns of `trades.csv`, times as UTC open times of the filling bars."""
+        """Return the trades with the columns of `trades.csv`, times as UTC open times of the filling bars.
+
+        `funding` is among them where it was charged.
+        """
         import pandas as pd
 
         t = self.trades
@@ -307,8 +326,9 @@ class Result:
                 "entry_price": t.entry_price,
                 "exit_price": t.exit_price,
                 "commission": t.commission,
+                "funding": t.funding,
                 "profit": t.profit,
                 "reason": [REASON_NAMES[int(reason)] for reason in t.reason],
             },
-            columns=list(TRADE_COLUMNS),
+            columns=list(self.trade_columns),
         )

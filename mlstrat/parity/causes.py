@@ -34,8 +34,8 @@ class Difference:
         Open time of the bar of the trade's entry, or of the first close that differs, UTC; may be empty.
     cause : str
         Of a trade that both made: side, fill bar, price (by a tick or more), rounding (by less), size,
-        reason, commission or profit. Of a trade that one made: warm-up, breaker, size, missing or extra.
-        Of the whole run: equity or counters.
+        reason, commission, funding or profit. Of a trade that one made: warm-up, breaker, size, missing or
+        extra. Of the whole run: equity or counters.
     what : str
         What differs, the reference's value first.
     """
@@ -78,7 +78,7 @@ def _of_pair(
     if ours.reason[k] != theirs.reason[j]:
         yield "reason", f"{REASON_NAMES[int(ours.reason[k])]} and {REASON_NAMES[int(theirs.reason[j])]}"
     traded = float(ours.units[k] * (ours.entry_price[k] + ours.exit_price[k]))
-    for name in ("commission", "profit"):
+    for name in ("commission", "funding", "profit"):
         one, two = float(getattr(ours, name)[k]), float(getattr(theirs, name)[j])
         if not abs(one - two) <= SAME * traded:
             yield name, f"{name} {one:.12g} and {two:.12g}"

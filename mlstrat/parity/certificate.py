@@ -73,6 +73,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
             "decisions_sha256": past.manifest["decisions_sha256"],
             f"{DECISIONS} sha256": past.manifest["outputs"][DECISIONS],
             f"{TRADES} sha256": past.manifest["outputs"][TRADES],
+            **({} if bars.carry is None else {"carry_sha256": bars.carry.sha256}),
         },
         "rules": asdict(past.rules),
         "same_within": SAME,
@@ -110,6 +111,10 @@ def sentences(verified: Verified) -> list[str]:
             said.append(f"{name} was not compared: {outcome.why.rstrip('.')}.")
         elif outcome.comparison.causes:
             said.append(f"{name} differs in {_causes(outcome.comparison)}.")
+        if outcome.comparison is not None and not _charged_alike(verified, outcome):
+            said.append(
+                f"{name} charges neither funding nor borrow: it was compared with the kernel without them."
+            )
         if outcome.wrote_trades is not None:
             writes = "writes" if outcome.wrote_trades else "does not write"
             said.append(f"{name}, which executed the run, {writes} the same bytes as the run's {TRADES}.")
@@ -119,6 +124,10 @@ def sentences(verified: Verified) -> list[str]:
             f"{own}, which executed the run, did not run here: that it writes these bytes is not certified."
         )
     return said
+
+
+def _charged_alike(verified: Verified, outcome: Outcome) -> bool:
+    return outcome.engine.charges or verified.past.bars.carry is None
 
 
 def _of_written(verified: Verified) -> str:

@@ -24,8 +24,8 @@ class Comparison:
     engine : str
         The engine compared.
     identical, total : int
-        Trades alike in bars, side and reason, and within `SAME` in quantity, prices, commission and profit;
-        and trades in the longer of the two lists.
+        Trades alike in bars, side and reason, and within `SAME` in quantity, prices, commission,
+        funding and profit; and trades in the longer of the two lists.
     price, units, profit, equity : float
         Largest absolute differences, of the trades that both made and of the equity at the closes that both
         have.
@@ -134,7 +134,7 @@ def _unlike(ours: Trades, theirs: Trades, pairs: Pairs) -> BoolArray:
         one, other = both(name)
         unlike |= ~(np.abs(one - other) <= SAME * np.abs(one))
     traded = (ours.units * (ours.entry_price + ours.exit_price))[pairs.ours]
-    for name in ("commission", "profit"):
+    for name in ("commission", "funding", "profit"):
         one, other = both(name)
         unlike |= ~(np.abs(one - other) <= SAME * traded)
     return unlike

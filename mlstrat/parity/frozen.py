@@ -12,6 +12,7 @@ from mlstrat.arrays import FloatArray
 from mlstrat.capsule import load
 from mlstrat.config import RunConfig, parse_config
 from mlstrat.data.bars import Bars
+from mlstrat.data.carry import BORROW, FUNDING
 from mlstrat.errors import DataError, RunFolderError
 from mlstrat.execution.types import Decisions
 from mlstrat.features.matrix import FeatureMatrix, build
@@ -46,7 +47,7 @@ class Frozen:
     Parameters
     ----------
     bars : Bars
-        The bars, with the facts of the run's instrument.
+        The bars, with the facts of the run's instrument and without a carry: a script charges none.
     features : FeatureMatrix
         The models' inputs, NaN before each one's lookback.
     predictions : Predictions
@@ -139,7 +140,7 @@ class FrozenRun:
                 f"the run is of {own.symbol} in bars of {own.timeframe}, and these are of {bars.symbol} in "
                 f"bars of {bars.timeframe}: give bars of {own.symbol} of {own.timeframe}."
             )
-        return replace(bars, instrument=own.instrument)
+        return replace(bars, instrument=own.instrument, carry=None)
 
     def _predictions(self, bars: Bars, x: FloatArray, mood: SentimentSeries) -> Predictions:
         table = np.full((len(bars), forecast_width(self.config)), np.nan)
@@ -211,6 +212,7 @@ def _config_of(past: Past) -> RunConfig:
         **content,
         "plugins": sources["plugins"],
         "data": {**content["data"], "bars": sources["bars"]},
+        "instrument": {**content["instrument"], FUNDING: "", BORROW: ""},
         "features": {**content["features"], "context": sources["context"]},
     }
     return parse_config(content, str(past.folder / MANIFEST))

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mlstrat.config import RunConfig, parse_config
+from mlstrat.config_places import names_file
 from mlstrat.data.bars import Bars
+from mlstrat.data.carry import BORROW, FUNDING
 from mlstrat.engines import ENGINES, Engine, engine_of
 from mlstrat.errors import ConfigError, DataError, MissingExtraError, ReproductionError, RunFolderError
 from mlstrat.execution.types import Decisions, Result, RiskRules
@@ -133,6 +135,8 @@ def verify(
 ) -> Verified:
     """Execute a finished run's decisions in every engine and compare the trades with the kernel's.
 
+    An engine that charges no funding is compared with the kernel without it.
+
     Parameters
     ----------
     folder : Path
@@ -164,7 +168,7 @@ def verify(
     chosen = _chosen(engines)
     watcher.stage("reading the run and its bars")
     past = read_past(folder, bars)
-    outcomes, reference = [], None
+    bare, outcomes, reference = past.bars.without_carry(), [], None
     for engine in (ENGINES[REFERENCE], *chosen):
         if engine.missing is not None:
             outcomes.append(Outcome(engine, None, f"not installed: {_install(engine)}"))
@@ -172,7 +176,7 @@ def verify(
         watcher.stage(f"executing in {engine.title}")
         began = clock()
         try:
-            result = engine.run(past.bars, past.decisions, past.rules)
+            result = engine.run(past.bars if engine.charges else bare, past.decisions, past.rules)
         except (ConfigError, DataError) as error:
             if engines:
                 raise
@@ -180,7 +184,10 @@ def verify(
             continue
         seconds = clock() - began
         reference = reference or result
-        comparison = compare(reference, result, past.bars)
+        beside = reference
+        if past.bars.carry is not None and not engine.charges:
+            beside = ENGINES[REFERENCE].run(bare, past.decisions, past.rules)
+        comparison = compare(beside, result, past.bars)
         outcomes.append(Outcome(engine, comparison, "", _wrote(past, engine, result), seconds))
     if reference is None:
         raise AssertionError("the kernel executes whatever a run decided")
@@ -245,8 +252,9 @@ def read_past(folder: Path, bars: str | None = None) -> Past:
     read, others = load_bars(config), load_others(config)
     if data_sha256_of(read, others) != manifest["inputs"]["data_sha256"]:
         raise ReproductionError(
-            f"the bars in {config.data.bars}, the facts of {read.symbol} or the bars of other symbols are "
-            f"not those that {folder} was made from: bring them back, or give their place with --bars."
+            f"the bars in {config.data.bars}, the facts or rates of {read.symbol} or the bars of other "
+            f"symbols are not those that {folder} was made from: bring them back, or give their place with "
+            "--bars."
         )
     rules = risk_rules(config, read)
     decisions = read_decisions(folder / DECISIONS, read, rules.tick).decisions
@@ -255,9 +263,11 @@ def read_past(folder: Path, bars: str | None = None) -> Past:
 
 def _config_of(folder: Path, manifest: Mapping[str, Any], bars: str | None) -> RunConfig:
     content, sources = manifest["config"], manifest["sources"]
+    rates = {name: sources.get(name, "") for name in (FUNDING, BORROW)}
     content = {
         **content,
         "data": {**content["data"], "bars": bars or sources["bars"]},
+        "instrument": {**content["instrument"], **rates},
         "features": {**content["features"], "context": sources["context"]},
     }
     try:
@@ -267,8 +277,8 @@ def _config_of(folder: Path, manifest: Mapping[str, Any], bars: str | None) -> R
             f"this version does not know the settings of the run: install mlstrat {manifest['mlstrat']} "
             f"({error})"
         ) from error
-    for place in (config.data.bars, *config.features.context):
-        if not place.startswith("sample:") and not Path(place).exists():
+    for place in (config.data.bars, *rates.values(), *config.features.context):
+        if names_file(place) and not Path(place).exists():
             remedy = "give its place with --bars" if place == config.data.bars else "put it back"
             raise DataError(f"{folder} was made from {place}, which is not there: {remedy}.")
     return config

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlstrat.execution.types import TRADE_COLUMNS, Result
+from mlstrat.execution.types import Result
 from mlstrat.parity.causes import SAME
 from mlstrat.parity.trades_file import trades_bytes
 
 _TEXTS = ("symbol", "side", "entry_time", "exit_time", "reason")
 # Of their own value, and of the value traded.
-_OF_THEMSELVES, _OF_THE_VALUE = ("units", "entry_price", "exit_price"), ("commission", "profit")
+_OF_THEMSELVES, _OF_THE_VALUE = ("units", "entry_price", "exit_price"), ("commission", "funding", "profit")
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,13 @@ def compare_written(content: bytes, reference: Result) -> Written:
     reference : Result
         Of the run's decisions, such as the kernel's.
     """
-    ours = list(_rows(trades_bytes(reference)))
-    theirs = list(_rows(content))
+    columns = reference.trade_columns
+    ours = list(_rows(trades_bytes(reference), columns))
+    theirs = list(_rows(content, columns))
     by_entry = {row["entry_time"]: row for row in theirs}
     alike = {row["entry_time"] for row in ours if _alike(row, by_entry.get(row["entry_time"], {}))}
     entries = [row["entry_time"] for row in (*ours, *theirs)]
-    head = content.splitlines()[:1] == [",".join(TRADE_COLUMNS).encode()]
+    head = content.splitlines()[:1] == [",".join(columns).encode()]
     return Written(
         identical=len(alike),
         total=max(len(ours), len(theirs)),
@@ -68,23 +69,24 @@ def compare_written(content: bytes, reference: Result) -> Written:
     )
 
 
-def _rows(content: bytes) -> Iterator[Mapping[str, str]]:
+def _rows(content: bytes, columns: Sequence[str]) -> Iterator[Mapping[str, str]]:
     """Yield the lines below the header by column; all empty where the number of fields is another."""
     lines = csv.reader(content.decode(errors="replace").splitlines())
     next(lines, None)
     for cells in lines:
-        whole = len(cells) == len(TRADE_COLUMNS)
-        yield dict(zip(TRADE_COLUMNS, cells, strict=True)) if whole else dict.fromkeys(TRADE_COLUMNS, "")
+        whole = len(cells) == len(columns)
+        yield dict(zip(columns, cells, strict=True)) if whole else dict.fromkeys(columns, "")
 
 
 def _alike(ours: Mapping[str, str], theirs: Mapping[str, str]) -> bool:
     if any(ours[name] != theirs.get(name) for name in _TEXTS):
         return False
-    numbers = {name: _number(ours[name]) for name in (*_OF_THEMSELVES, *_OF_THE_VALUE)}
+    of_the_value = [name for name in _OF_THE_VALUE if name in ours]
+    numbers = {name: _number(ours[name]) for name in (*_OF_THEMSELVES, *of_the_value)}
     traded = numbers["units"] * (numbers["entry_price"] + numbers["exit_price"])
     scales = {
         **{name: numbers[name] for name in _OF_THEMSELVES},
-        **dict.fromkeys(_OF_THE_VALUE, traded),
+        **dict.fromkeys(of_the_value, traded),
     }
     return all(
         abs(_number(theirs[name]) - numbers[name]) <= SAME * abs(scale) for name, scale in scales.items()

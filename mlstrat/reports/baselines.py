@@ -8,6 +8,7 @@ import numpy as np
 
 from mlstrat.arrays import FloatArray
 from mlstrat.data.bars import Bars
+from mlstrat.data.carry import GAP, HELD
 from mlstrat.execution.metrics import annual_volatility, equity_summary, weights
 from mlstrat.execution.types import Result, RiskRules
 
@@ -127,16 +128,27 @@ def held_equity(bars: Bars, weight: FloatArray, rules: RiskRules) -> FloatArray:
     Returns
     -------
     (n_bars,) float64
-        Equity at each close. The last position is marked to the last close, not sold.
+        Equity at each close. The last position is marked to the last close, not sold. Where the bars have a
+        carry, what a long pays is charged at the close of its bar, or at the open after the gap; the next
+        open brings the position back to its weight, one of all equity too.
     """
     open_, close = bars.open, bars.close
     cost = rules.fee_share + rules.slippage_ticks * rules.tick / open_
     move = open_[1:] / open_[:-1]
-    grown = np.r_[1.0, 1.0 + weight[:-1] * (move - 1.0)]
+    gap, held = _long_rates(bars)
+    paid = weight * (close / open_) * held
+    grown = np.r_[1.0, 1.0 + weight[:-1] * (move - 1.0) - paid[:-1] - weight[:-1] * move * gap[1:]]
     drifted = np.r_[0.0, weight[:-1] * move / grown[1:]]
     kept = _kept_after_trade(drifted, weight, cost)
     at_open = rules.cash * np.cumprod(grown * kept)
-    return np.asarray(at_open * (1.0 + weight * (close / open_ - 1.0)))
+    return np.asarray(at_open * (1.0 + weight * (close / open_ - 1.0) - paid))
+
+
+def _long_rates(bars: Bars) -> tuple[FloatArray, FloatArray]:
+    """Return what a long pays for the gap before each bar and up to its close, as shares of its value."""
+    if bars.carry is None:
+        return np.zeros(len(bars)), np.zeros(len(bars))
+    return bars.carry.table[:, GAP], bars.carry.table[:, HELD]
 
 
 def _kept_after_trade(before: FloatArray, after: FloatArray, cost: FloatArray) -> FloatArray:

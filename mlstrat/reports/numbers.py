@@ -15,6 +15,7 @@ from mlstrat.execution.types import REASON_NAMES, Result
 from mlstrat.models import scores
 from mlstrat.models.scores import Reliability
 from mlstrat.reports.baselines import Baseline, fair_baselines
+from mlstrat.reports.evidence_numbers import RunEvidence, evidence_json, evidence_of
 from mlstrat.reports.risk_numbers import flag_counts, risk_at_entry
 from mlstrat.reports.story import Story
 from mlstrat.reports.verdict import StoryNumbers, verdict
@@ -81,6 +82,7 @@ class Numbers:
     """What the page shows and metrics.json stores; out of sample and after costs."""
 
     performance: dict[str, float]
+    evidence: RunEvidence
     baselines: tuple[Baseline, ...]
     excess: Interval
     forecast: Forecast
@@ -96,7 +98,10 @@ def measure(story: Story) -> Numbers:
     baselines = fair_baselines(judged.result, judged.bars, story.bars.close[: story.first])
     forecast = _forecast(judged)
     excess = _excess(judged, baselines[0], forecast.block)
+    evidence = evidence_of(story)
     said = StoryNumbers(
+        judged=evidence.judged,
+        bars=len(judged.bars),
         trades=int(performance["trades"]),
         total_return=performance["total_return"],
         matched_return=baselines[0].summary["total_return"],
@@ -108,6 +113,7 @@ def measure(story: Story) -> Numbers:
     )
     return Numbers(
         performance=performance,
+        evidence=evidence,
         baselines=baselines,
         excess=excess,
         forecast=forecast,
@@ -130,6 +136,7 @@ def as_json(numbers: Numbers, story: Story) -> dict[str, Any]:
         "bars": len(judged.bars),
         "verdict": numbers.verdict,
         "performance": numbers.performance,
+        "evidence": evidence_json(numbers.evidence),
         "excess_over_matched_hold": asdict(numbers.excess),
         "baselines": {base.key: {"mean_weight": base.weight, **base.summary} for base in numbers.baselines},
         "forecast": {**forecast, "skill": asdict(numbers.forecast.skill)},

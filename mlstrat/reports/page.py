@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mlstrat.files import write_bytes, write_json
 from mlstrat.reports import (
     control_tables,
+    evidence_figures,
+    evidence_tables,
     figures,
     mood_figure,
+    returns_file,
     risk_tables,
     tables,
     tearsheet,
+    tiles,
     tradingview,
     wording,
 )
@@ -29,16 +34,17 @@ _TEMPLATE = "report.html.j2"
 _LINKS = {
     TRADES_NAME: "all trades as CSV",
     RISK_NAME: "the risk of each at the close that decided it",
+    returns_file.FILE_NAME: "the return of each bar as CSV; mlstrat evidence reads it",
     tearsheet.FILE_NAME: "the QuantStats tear sheet (daily returns)",
 }
 
 
-def write(folder: Path, story: Story) -> None:
+def write(folder: Path, story: Story, numbers: Numbers | None = None) -> None:
     """Write `report.html` and `metrics.json` into the run folder.
 
     The page stands alone: style and figures are inside it, and it asks for nothing on the web. It links
-    `trades.csv` and `quantstats.html` where the folder already holds them, so write those first. It has a
-    section on TradingView where the certificate of this run's exported script lies beside it.
+    `trades.csv` and other files where the folder already holds them, so write those first. It has a section
+    on TradingView where the certificate of this run's exported script lies beside it.
 
     Parameters
     ----------
@@ -46,6 +52,8 @@ def write(folder: Path, story: Story) -> None:
         An existing folder.
     story : Story
         The run.
+    numbers : Numbers, optional
+        `measure(story)`, where it is at hand.
 
     Raises
     ------
@@ -56,7 +64,7 @@ def write(folder: Path, story: Story) -> None:
     RunFolderError
         The folder cannot be written to.
     """
-    numbers = measure(story)
+    numbers = numbers or measure(story)
     page = render(story, numbers, links=[name for name in _LINKS if (folder / name).exists()])
     write_json(folder / METRICS_NAME, as_json(numbers, story))
     write_bytes(folder / PAGE_NAME, tradingview.placed(page, folder, story.manifest.get("key")).encode())
@@ -72,7 +80,7 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
     numbers : Numbers
         `measure(story)`.
     links : list of str
-        Files beside the page to link, of `trades.csv` and `quantstats.html`.
+        Files beside the page to link, such as `trades.csv` and `quantstats.html`.
     """
     judged = story.judged
     context = {
@@ -81,7 +89,8 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
         "predicted": int(judged.predictions.known.sum()),
         "numbers": numbers,
         "span": (wording.day(judged.bars.close_time[0]), wording.day(judged.bars.close_time[-1])),
-        "headline": tables.headline(numbers, judged.bars.bars_per_year),
+        "headline": tiles.headline(numbers, judged.bars.bars_per_year),
+        "evidence": _evidence(story, numbers),
         "forecast": tables.forecast(numbers.forecast),
         "folds": tables.folds(numbers.folds),
         "trades": tables.trades(judged.result, judged.bars),
@@ -101,6 +110,26 @@ def render(story: Story, numbers: Numbers, links: list[str]) -> str:
         "word": wording,
     }
     return fill(_TEMPLATE, "the report page", **context)
+
+
+def _evidence(story: Story, numbers: Numbers) -> dict[str, Any]:
+    """Return what the section on evidence shows."""
+    from mlstrat.reports import fill_tables
+
+    found, ahead = numbers.evidence, story.config.labels.target_periods
+    return {
+        "rule": evidence_tables.rule(found),
+        "tiles": tiles.of_evidence(found, numbers.baselines[0].summary["sharpe"]),
+        "ranges": evidence_tables.ranges(found),
+        "block": wording.count(found.block),
+        "order": evidence_tables.order_words(found),
+        "entry": evidence_tables.entry_words(found),
+        "decay": evidence_tables.decay_words(found, ahead),
+        "fill_words": evidence_tables.fill_words(found),
+        "fills": fill_tables.fills(found.fills),
+        "break_even": fill_tables.break_even(found.break_even),
+        "beside": evidence_tables.beside_sharpe(found),
+    }
 
 
 def _controls(story: Story) -> dict[str, tables.Table | None]:
@@ -126,6 +155,7 @@ def _drawn(story: Story, numbers: Numbers) -> dict[str, list[tuple[str, str]]]:
     mood = judged.mood
     if mood is not None:
         drawers["sentiment"] = lambda width: mood_figure.sentiment(bars, mood, width)
+    drawers |= evidence_figures.drawers(numbers.evidence, story.config.labels.target_periods)
     if forecast.scored:
         scored = [row for row in numbers.folds if row.scored]
         drawers["reliability"] = lambda width: figures.reliability(forecast.curve, forecast.up_share, width)

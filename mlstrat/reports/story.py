@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
 from mlstrat.execution.types import DECISION_COLUMNS, Decisions, Result
+from mlstrat.ledger import Tried
 from mlstrat.predictions import Predictions
 from mlstrat.reports.ablation import Ablation
 from mlstrat.reports.controls import Controls
@@ -21,6 +22,9 @@ from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.signals.funnel import Funnel
 from mlstrat.signals.overlap import Overlap
 from mlstrat.signals.risk import RiskColumns
+
+if TYPE_CHECKING:
+    from mlstrat.evidence import Others
 
 _PER_BAR_DECISIONS = ("time", *DECISION_COLUMNS)
 
@@ -84,6 +88,10 @@ class Story:
         Permuted labels and other seeds, where the settings ask for them.
     ablation : Ablation, optional
         The run with and without sentiment, where it has any.
+    tried : Tried, optional
+        What was ever tried on these data, this run included; None where it could not be counted.
+    others : Others, optional
+        What was tried besides, with its returns; one row of `others.row` a judged bar.
 
     Raises
     ------
@@ -108,6 +116,8 @@ class Story:
     risk: RiskColumns | None = None
     overlap: Overlap | None = None
     mood: SentimentSeries | None = None
+    tried: Tried | None = None
+    others: Others | None = None
 
     def __post_init__(self) -> None:
         rows = {

@@ -38,50 +38,6 @@ class Table:
     texts: int = 1
 
 
-def headline(numbers: Numbers, bars_per_year: float) -> list[tuple[str, str, str]]:
-    """Return (name, value, explanation) of the numbers at the top of the page."""
-    p, matched = numbers.performance, numbers.baselines[0].summary
-    under_days = p["max_drawdown_bars"] / bars_per_year * 365.25
-    return [
-        (
-            "Return",
-            percent(p["total_return"], 2, signed=True),
-            f"{percent(p['annual_return'], 2, signed=True)} a year, after costs",
-        ),
-        (
-            "Holding, same exposure",
-            percent(matched["total_return"], 2, signed=True),
-            f"{percent(matched['annual_return'], 2, signed=True)} a year, after costs",
-        ),
-        ("Sharpe ratio", number(p["sharpe"]), f"holding: {number(matched['sharpe'])}"),
-        (
-            "Deepest drawdown",
-            percent(p["max_drawdown"]),
-            f"{count(under_days)} days from peak to recovery or end" if under_days else "equity never fell",
-        ),
-        (
-            "Trades completed",
-            count(p["trades"]),
-            f"{percent(p['win_rate'])} of them won" if p["trades"] else "nothing to judge",
-        ),
-        (
-            "Average trade",
-            percent(p["average_trade_share"], 3, signed=True),
-            "of the money in it, after costs",
-        ),
-        (
-            "Time in the market",
-            percent(p["exposure"]),
-            f"mean position {percent(p['average_weight'], 2)} of equity",
-        ),
-        (
-            "Log loss gained",
-            number(numbers.forecast.skill.estimate, 5, signed=True),
-            "over the base rate; above 0 is better",
-        ),
-    ]
-
-
 def forecast(scored: Forecast) -> Table:
     """Return the scores of the forecasts beside those of the base rate."""
     skill = scored.skill
@@ -166,7 +122,9 @@ def trades(result: Result, bars: Bars) -> tuple[Table, int]:
     hidden = max(0, len(t) - 2 * _SHOWN_AT_EITHER_END)
     if hidden:
         shown = shown[:_SHOWN_AT_EITHER_END] + shown[-_SHOWN_AT_EITHER_END:]
-    head = ("#", "Side", "Entered (UTC)", "Left (UTC)", "Why", "Units", "In", "Out", "Commission", "Profit")
+    funding = ("Funding",) if result.charged else ()
+    head: tuple[str, ...] = ("#", "Side", "Entered (UTC)", "Left (UTC)", "Why", "Units", "In", "Out")
+    head += ("Commission", *funding, "Profit")
     rows: list[tuple[str, ...]] = [
         (
             str(i + 1),
@@ -178,6 +136,7 @@ def trades(result: Result, bars: Bars) -> tuple[Table, int]:
             price(float(t.entry_price[i])),
             price(float(t.exit_price[i])),
             number(float(t.commission[i])),
+            *(number(float(t.funding[i]), signed=True) for _ in funding),
             number(float(t.profit[i]), signed=True),
         )
         for i in shown
@@ -209,12 +168,18 @@ def costs(performance: Mapping[str, float], judged: Story) -> Table:
     rules, currency = judged.result.rules, judged.bars.instrument.currency
     gross = performance["gross_profit"]
     share = percent(performance["commission_share"]) if gross > 0 else "there was no gross profit"
+    costs, funding, rows = "commission", 0.0, []
+    if judged.result.charged:
+        costs, funding = "commission and funding", performance["funding"]
+        rows = [(f"Funding and borrow paid ({currency})", number(funding, signed=True))]
+    net = gross - performance["commission"] - funding
     return Table(
         ("Item", "Value"),
         [
-            (f"Profit before commission ({currency})", number(gross, signed=True)),
+            (f"Profit before {costs} ({currency})", number(gross, signed=True)),
             (f"Commission paid ({currency})", number(performance["commission"])),
-            (f"Profit after commission ({currency})", number(gross - performance["commission"], signed=True)),
+            *rows,
+            (f"Profit after {costs} ({currency})", number(net, signed=True)),
             ("Commission as a share of gross profit", share),
             ("Commission of one fill", percent(rules.fee_share, 3)),
             ("Slippage of market and stop fills (ticks)", number(rules.slippage_ticks, 1)),

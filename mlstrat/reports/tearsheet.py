@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import re
 import tempfile
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 FILE_NAME = "quantstats.html"
 _ALWAYS_OPEN, _EXCHANGE = 365, 252
 # QuantStats links its icon on the web: opening the page would ask for it.
+_BODY = re.compile(r"<body[^>]*>")
 _ICON = re.compile(r'<link rel="shortcut icon"[^>]*>')
 
 
-def write(folder: Path, result: Result, bars: Bars) -> Path | None:
+def write(folder: Path, result: Result, bars: Bars, said: str = "") -> Path | None:
     """Write `quantstats.html` into the run folder, with buy and hold of the same bars as the benchmark.
 
     Parameters
@@ -40,6 +42,8 @@ def write(folder: Path, result: Result, bars: Bars) -> Path | None:
         The strategy on the out-of-sample bars.
     bars : Bars
         The same bars.
+    said : str
+        The verdict, which stands before all numbers of the page.
 
     Returns
     -------
@@ -63,8 +67,15 @@ def write(folder: Path, result: Result, bars: Bars) -> Path | None:
         return None
     title = f"{bars.symbol} {bars.timeframe}: out of sample, costs included"
     page = _page(returns, benchmark, title, periods_per_year(bars))
-    write_bytes(path, _ICON.sub("", page).encode())
+    write_bytes(path, _told_first(_ICON.sub("", page), said).encode())
     return path
+
+
+def _told_first(page: str, said: str) -> str:
+    """Return the page with a sentence before its title."""
+    style = "max-width: 60em; margin: 1em auto; padding: 0 1em"
+    told = f'<p style="{style}">{html.escape(said)} <a href="report.html">report.html</a> says why.</p>'
+    return _BODY.sub(lambda found: found.group() + told, page, count=1) if said else page
 
 
 def daily_returns(equity: FloatArray, bars: Bars, cash: float, name: str) -> pd.Series:

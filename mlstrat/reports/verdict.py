@@ -1,16 +1,17 @@
-"""The verdict: a few plain sentences from rules on the numbers. It never promises anything."""
+"""The verdict: one test decides, and plain sentences support it. It never promises anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlstrat.bootstrap import Interval
 from mlstrat.reports.wording import count, number, percent, plural
 
-NO_EVIDENCE = "There is no evidence of an edge"
+if TYPE_CHECKING:
+    from mlstrat.evidence import Evidence
 
-# Below this many trades the mean of trade profits is mostly noise (the usual small-sample bound).
-FEW_TRADES = 30
+_DRIFT = "the test is against zero and does not take out the market's own drift."
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class StoryNumbers:
 
     Parameters
     ----------
+    judged : Evidence, optional
+        What the one test says, which alone decides; None with too few bars for it.
+    bars : int
+        Bars out of sample.
     trades : int
         Closed trades.
     total_return : float
@@ -37,6 +42,8 @@ class StoryNumbers:
         For a run without trades: what stopped it.
     """
 
+    judged: Evidence | None
+    bars: int
     trades: int
     total_return: float
     matched_return: float
@@ -46,39 +53,51 @@ class StoryNumbers:
     strict_trades: int
     stopper: str = ""
 
+    @property
+    def edge(self) -> bool:
+        """Whether the test passed."""
+        return self.judged is not None and self.judged.conclusion == "edge"
+
 
 def verdict(numbers: StoryNumbers) -> list[str]:
-    """Return 3 to 5 sentences: the conclusion first, then what it rests on."""
+    """Return 3 to 6 entries: the conclusion first, then what stands beside it and decides nothing."""
+    conclusion, *explained = _tested(numbers)
+    tried, limits = explained[:-1], explained[-1:]
     return [
-        _conclusion(numbers),
-        _forecast(numbers.skill),
-        *_trading(numbers),
-        *_strict(numbers),
+        conclusion + _drift(numbers),
+        *([" ".join(tried)] if tried else []),
+        *limits,
+        _trading(numbers),
+        _forecast(numbers.skill) + _of_no_use(numbers),
+        _strict(numbers),
     ]
 
 
-def has_evidence(numbers: StoryNumbers) -> bool:
-    """Whether forecasts and trading agree: both better than their baseline beyond chance, and a profit."""
-    return (
-        numbers.skill.low > 0.0
-        and numbers.excess.low > 0.0
-        and numbers.total_return > 0.0
-        and numbers.trades >= FEW_TRADES
-    )
+def _tested(numbers: StoryNumbers) -> list[str]:
+    from mlstrat.evidence import plain_words
+
+    if numbers.judged is None:
+        few = f"There are too few bars to say anything: {plural(numbers.bars, 'bar')} out of sample."
+        return [few, "Below 32 no test is made."]
+    return plain_words(numbers.judged)
 
 
-def _conclusion(numbers: StoryNumbers) -> str:
-    if has_evidence(numbers):
-        return (
-            "Forecasts and trading both did better than their baselines by more than chance explains; one "
-            "stretch of history is not proof, and nothing here says that it will last."
-        )
-    if numbers.skill.low > 0.0:
-        return (
-            f"{NO_EVIDENCE} that can be traded: the forecasts hold some information, "
-            "but the trades do not show it."
-        )
-    return f"{NO_EVIDENCE} in this run."
+def _drift(numbers: StoryNumbers) -> str:
+    """Return, beside an edge, that holding the market did as well, where it did."""
+    if not numbers.edge or numbers.excess.low > 0.0:
+        return ""
+    if numbers.total_return > numbers.matched_return:
+        return f" But its lead over holding the market is within what chance explains: {_DRIFT}"
+    return f" But holding the market at the same exposure did no worse: {_DRIFT}"
+
+
+def _of_no_use(numbers: StoryNumbers) -> str:
+    """Return where forecasts and trades disagree."""
+    if numbers.edge and not numbers.skill.low > 0.0:
+        return " So what the trades earned is not explained by skill of the forecasts."
+    if numbers.skill.low > 0.0 and not numbers.edge and numbers.trades:
+        return " They hold some information, but the trades do not show it."
+    return ""
 
 
 def _forecast(skill: Interval) -> str:
@@ -105,36 +124,29 @@ def _bounds(low: float, high: float, *, signed: bool = False) -> str:
     return f"95\u00a0% interval {number(low, 5, signed=signed)} to {number(high, 5, signed=signed)}"
 
 
-def _trading(numbers: StoryNumbers) -> list[str]:
+def _trading(numbers: StoryNumbers) -> str:
     if numbers.trades == 0:
-        return [f"No trade was completed. {numbers.stopper}".strip()]
+        return f"No trade was completed. {numbers.stopper}".strip()
     made = "earned" if numbers.total_return > 0.0 else "lost"
     beat = numbers.total_return > numbers.matched_return
-    sentence = (
+    return (
         f"After costs, {plural(numbers.trades, 'trade')} {made} {percent(abs(numbers.total_return), 2)}; "
         "holding the market all the time at the same average exposure would have returned "
         f"{percent(numbers.matched_return, 2, signed=True)}, so the strategy "
         f"{'did better' if beat else 'did not do better'}{_by_chance(numbers, beat)}."
     )
-    few = (
-        f"{plural(numbers.trades, 'trade').capitalize()} are too few to judge: "
-        f"below {FEW_TRADES}, luck decides."
-        if numbers.trades != 1
-        else "One trade is too few to judge: luck decides."
-    )
-    return [sentence, few] if numbers.trades < FEW_TRADES else [sentence]
 
 
 def _by_chance(numbers: StoryNumbers, beat: bool) -> str:
     return ", but by no more than chance explains" if beat and not numbers.excess.low > 0.0 else ""
 
 
-def _strict(numbers: StoryNumbers) -> list[str]:
+def _strict(numbers: StoryNumbers) -> str:
     if numbers.shrink == "strict":
-        return ["Sizing was strict: a bet is made only where the estimate exceeds its own uncertainty."]
+        return "Sizing was strict: a bet is made only where the estimate exceeds its own uncertainty."
     done = (
         "would have made no trade"
         if numbers.strict_trades == 0
         else f"would have made {plural(numbers.strict_trades, 'trade')} instead of {count(numbers.trades)}"
     )
-    return [f"Strict sizing, which bets only where the estimate exceeds its own uncertainty, {done}."]
+    return f"Strict sizing, which bets only where the estimate exceeds its own uncertainty, {done}."

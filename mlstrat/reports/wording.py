@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from mlstrat.bootstrap import Interval
+
 NO_VALUE = "–"
 _MINUS = "−"
 
@@ -22,6 +24,22 @@ def percent(share: float, digits: int = 1, *, signed: bool = False) -> str:
     """Return a share as a percentage: 0.0312 becomes 3.1 %."""
     text = number(share * 100.0, digits, signed=signed)
     return text if text == NO_VALUE else f"{text}\u00a0%"
+
+
+def chance(value: float) -> str:
+    """Return a probability with three digits, never rounded to 0 or 1; a dash for NaN."""
+    if not math.isfinite(value):
+        return NO_VALUE
+    if value < 0.001:
+        return "below 0.001"
+    return "above 0.999" if value > 0.999 and value < 1.0 else number(value, 3)
+
+
+def bounds(interval: Interval) -> str:
+    """Return the bounds of an interval; a dash where it has none."""
+    if not math.isfinite(interval.low):
+        return NO_VALUE
+    return f"{number(interval.low)} to {number(interval.high)}"
 
 
 def count(value: float) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from mlstrat.arrays import FloatArray, njit
 from mlstrat.execution.rule import breaker_step, entry_price, payable, profit_of, units_for
 from mlstrat.execution.types import FEE, OPEN
+from mlstrat.sweep.charges import Charges
 
 within = partial(njit, inline=True)
 
@@ -28,6 +29,7 @@ LOGGED = (
     "commission",
     "profit",
     "reason",
+    "funding",
 )
 
 
@@ -66,6 +68,13 @@ class Counts(NamedTuple):
     blocked: float
     zero: float
     cancelled: float
+
+
+class Gains(NamedTuple):
+    """Where a column's returns go: bar t is added to `row[t // every]`; `every` 0 = they are not wanted."""
+
+    row: FloatArray
+    every: int
 
 
 class Account(NamedTuple):
@@ -117,13 +126,17 @@ def counted(account: Account, blocked: bool, zero: bool, cancelled: bool) -> Acc
 
 
 @within
-def walked(path: Path, close: FloatArray, first: int, held: int, signed: float, cash: float) -> Path:
+def walked(
+    path: Path, close: FloatArray, first: int, held: int, signed: float, cash: float, gains: Gains
+) -> Path:
     """Add the closes of a trade; its own sums first, so that little is lost to rounding."""
     before, peak, trough, deepest = path.equity, path.peak, path.trough, path.deepest
     total, squares, down = 0.0, 0.0, 0.0
     for t in range(first, first + held):
         equity = cash + signed * close[t]
         gained = equity / before - 1.0
+        if gains.every > 0:
+            gains.row[t // gains.every] += gained
         total += gained
         squares += gained * gained
         down += min(gained, 0.0) ** 2
@@ -137,10 +150,12 @@ def walked(path: Path, close: FloatArray, first: int, held: int, signed: float, 
 
 
 @within
-def stepped(path: Path, equity: float) -> Path:
-    """Add the close of a bar on which a trade ended."""
+def stepped(path: Path, bar: int, equity: float, gains: Gains) -> Path:
+    """Add one close, such as that of the bar on which a trade ended."""
     peak, trough, deepest = path.peak, path.trough, path.deepest
     gained = equity / path.equity - 1.0
+    if gains.every > 0:
+        gains.row[bar // gains.every] += gained
     if equity > peak:
         peak = trough = equity
     elif equity < trough:
@@ -148,6 +163,34 @@ def stepped(path: Path, equity: float) -> Path:
         deepest = max(deepest, 1.0 - trough / peak)
     total, squares = path.total + gained, path.squares + gained * gained
     return Path(equity, peak, trough, deepest, total, squares, path.down + min(gained, 0.0) ** 2)
+
+
+@njit
+def charged(
+    path: Path,
+    close: FloatArray,
+    dues: FloatArray,
+    first: int,
+    end: int,
+    side: int,
+    units: float,
+    cash: float,
+    last_due: float,
+    gains: Gains,
+) -> tuple[Path, float, float]:
+    """Add the closes before `end` of a trade that pays for being held; return its cash and what it paid too.
+
+    `last_due` is what a unit pays where the trade ends; NaN where it has not ended.
+    """
+    funding, place = 0.0, 0 if side > 0 else 2
+    closed = not math.isnan(last_due)
+    for t in range(first, end + closed):
+        over = units * dues[t, place] if t > first else 0.0
+        due = units * (dues[t, place + 1] if t < end else last_due)
+        cash, funding = cash - over - due, funding + over + due
+        if t < end:
+            path = stepped(path, t, cash + side * units * close[t], gains)
+    return path, cash, funding
 
 
 @within
@@ -220,19 +263,33 @@ def booked(
     reason: int,
     price: float,
     rules: FloatArray,
-) -> tuple[Account, float, float]:
-    """Carry the trade decided at `signal` to its end; return its commission and its profit too."""
+    gains: Gains,
+    charges: Charges | None,
+    last_due: float,
+) -> tuple[Account, float, float, float]:
+    """Carry the trade decided at `signal` to its end; return its commission, funding and profit too.
+
+    `last_due` is what a unit is charged where the trade ends.
+    """
     fee, closed = rules[FEE], reason != OPEN
     cash = account.cash - units * paid * (side + fee)
     held = end - signal - 1 if closed else end - signal
-    path = walked(account.path, close, signal + 1, held, side * units, cash)
+    funding, first = 0.0, signal + 1
+    if charges is None:
+        path = walked(account.path, close, first, held, side * units, cash, gains)
+    else:
+        due, until = last_due if closed else math.nan, first + held
+        path, cash, funding = charged(
+            account.path, close, charges.dues, first, until, side, units, cash, due, gains
+        )
     fees = units * (paid + price) * fee if closed else units * paid * fee
-    profit = profit_of(side, units, paid, price, fees)
     if closed:
         cash += units * price * (side - fee)
-        path = stepped(path, cash)
+        path = stepped(path, end, cash, gains)
+    profit = profit_of(side, units, paid, price, fees + funding)
     tally = tallied(account.tally, profit, units * paid, fees, held, closed)
-    return Account(cash, account.asked, account.allowed, path, tally, account.counts), fees, profit
+    account = Account(cash, account.asked, account.allowed, path, tally, account.counts)
+    return account, fees, funding, profit
 
 
 @njit
@@ -246,12 +303,20 @@ def logged(
     paid: float,
     price: float,
     fees: float,
+    funding: float,
     profit: float,
     reason: int,
 ) -> None:
     """Write a trade down in the order of `LOGGED`."""
     log[row, 0], log[row, 1], log[row, 2], log[row, 3], log[row, 4] = signal, signal + 1, end, side, units
     log[row, 5], log[row, 6], log[row, 7], log[row, 8], log[row, 9] = paid, price, fees, profit, reason
+    log[row, 10] = funding
+
+
+@njit
+def gains_of(gains: FloatArray, column: int, every: int) -> Gains:
+    """Return where the returns of a column go; all share the first row where none are wanted."""
+    return Gains(gains[column if every > 0 else 0], every)
 
 
 @within

@@ -21,6 +21,7 @@ from mlstrat.predictions import Predictions
 from mlstrat.signals.kelly import kelly_fraction
 from mlstrat.signals.rule import SignalRules, signal_rules
 from mlstrat.signals.terms import risk_rules
+from mlstrat.sweep.charges import charges_of
 from mlstrat.sweep.forecasts import Forecasts
 from mlstrat.sweep.grid import Grid, config_of
 from mlstrat.sweep.kernel import Candidates, endings
@@ -118,7 +119,8 @@ def candidates_of(made: Forecasts, rules: Rules) -> tuple[Candidates, IntArray]:
     at = np.flatnonzero(decisions.side)
     side = decisions.side[at]
     row = risk_rules(config, bars).as_row()
-    ends, reason, price = endings(
+    charges = charges_of(bars)
+    ends, reason, price, last_due = endings(
         bars.matrix,
         at,
         side,
@@ -126,6 +128,7 @@ def candidates_of(made: Forecasts, rules: Rules) -> tuple[Candidates, IntArray]:
         decisions.target[at],
         decisions.max_bars[at],
         row[SLIP] * row[TICK],
+        charges,
     )
     return (
         Candidates(
@@ -143,6 +146,8 @@ def candidates_of(made: Forecasts, rules: Rules) -> tuple[Candidates, IntArray]:
             ends=ends,
             reason=reason,
             price=price,
+            last_due=last_due,
+            charges=charges,
         ),
         kelly_column.astype(np.int64),
     )

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
 from mlstrat.execution.types import CASH, RiskRules
 from mlstrat.sweep.account import LOGGED, MEASURED
+from mlstrat.sweep.charges import charges_of
 from mlstrat.sweep.entry_kernel import first_defect, run_entries
 from mlstrat.sweep.measures import MEASURES, measures
-from mlstrat.sweep.running import in_threads
+from mlstrat.sweep.running import NO_GAINS, in_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +123,8 @@ def sweep_entries(
     Parameters
     ----------
     bars : Bars
-        The bars; an entry at bar t fills at the open of bar t + 1.
+        The bars; an entry at bar t fills at the open of bar t + 1. Where they have a carry, funding and
+        borrow are charged.
     entries : Entries
         Aligned with the bars.
     rules : RiskRules or sequence of RiskRules
@@ -144,6 +147,28 @@ def sweep_entries(
     """
     import pandas as pd
 
+    accounts, risks, _ = _run(bars, entries, rules, threads, every=0)
+    table = measures(accounts, risks[:, CASH], len(bars), bars.bars_per_year)
+    return pd.DataFrame(table, index=None if names is None else pd.Index(names), columns=list(MEASURES))
+
+
+def returns_of_entries(
+    bars: Bars, entries: Entries, rules: RiskRules | Sequence[RiskRules], threads: int = 2
+) -> tuple[FloatArray, IntArray]:
+    """Execute columns of given entries for what a verdict needs of them; arguments as for `sweep_entries`.
+
+    Returns
+    -------
+    tuple of (n_bars, n_columns) float64 and (n_columns,) int64
+        The return of equity over each bar, as in `mlstrat.Result`, and the closed trades of each column.
+    """
+    accounts, _, gains = _run(bars, entries, rules, threads, every=1)
+    return gains.T, accounts[:, MEASURED.index("trades")].astype(np.int64)
+
+
+def _run(
+    bars: Bars, entries: Entries, rules: RiskRules | Sequence[RiskRules], threads: int, every: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     n_columns, n_bars = entries.side.shape
     each = [rules] * n_columns if isinstance(rules, RiskRules) else list(rules)
     for what, have, need in (("bars", len(bars), n_bars), ("rules", len(each), n_columns)):
@@ -151,16 +176,19 @@ def sweep_entries(
             raise DataError(f"entries for {need:,} {what} were given with {have:,}: give as many.")
     risks = np.array([one.as_row() for one in each]).reshape(n_columns, -1)
     accounts, log = np.empty((n_columns, len(MEASURED))), np.empty((0, len(LOGGED)))
+    charges = charges_of(bars)
+    gains = np.zeros((n_columns, n_bars)) if every else NO_GAINS
 
     def run(part: slice) -> None:
         side, *others = (_part(getattr(entries, name), part) for name in _KINDS)
         tables: tuple[Any, Any, Any, Any, Any] = tuple(others)
         seconds = float(bars.timeframe.seconds)
-        run_entries(bars.matrix, seconds, side, *tables, risks[part], accounts[part], log)
+        into = gains[part] if every else gains
+        own = risks[part], accounts[part], log, into, every
+        run_entries(bars.matrix, seconds, side, *tables, *own, charges)
 
     in_threads(run, n_columns, threads)
-    table = measures(accounts, risks[:, CASH], n_bars, bars.bars_per_year)
-    return pd.DataFrame(table, index=None if names is None else pd.Index(names), columns=list(MEASURES))
+    return accounts, risks, gains
 
 
 def _part(table: Any, part: slice) -> Any:

@@ -8,7 +8,18 @@ from typing import Any
 from mlstrat.arrays import FloatArray, IntArray, SideArray, njit
 from mlstrat.execution.rule import breaker_start, breaker_step, breaker_trade, entry_price
 from mlstrat.execution.types import CASH, OPEN, SLIP, TICK
-from mlstrat.sweep.account import asked, booked, logged, opened, ordered, rules_row, within, written
+from mlstrat.sweep.account import (
+    asked,
+    booked,
+    gains_of,
+    logged,
+    opened,
+    ordered,
+    rules_row,
+    within,
+    written,
+)
+from mlstrat.sweep.charges import Charges, due_at_end
 from mlstrat.sweep.kernel import ending
 
 
@@ -25,6 +36,9 @@ def run_entries(
     risks: FloatArray,
     accounts: FloatArray,
     log: FloatArray,
+    gains: FloatArray,
+    every: int,
+    charges: Charges | None = None,
 ) -> None:
     """Run columns of given decisions.
 
@@ -40,13 +54,16 @@ def run_entries(
         As in `Decisions`; one row or one value a row stands for all.
     risks : (n_columns, 11) float64
         `RiskRules.as_row()` of each column.
-    accounts, log
+    accounts, log, gains, every
         As for `run_columns`.
+    charges : Charges, optional
+        From `charges_of`.
     """
     n, close, closing, opening = len(bars), bars[:, 3].copy(), bars[:, 5] + bar_seconds, bars[:, 0].copy()
     for column in range(len(accounts)):
         rules, state = rules_row(risks[column]), breaker_start(risks[column])
         account, slip = opened(rules[CASH]), rules[SLIP] * rules[TICK]
+        into = gains_of(gains, column, every)
         t = 0
         while t < n:
             way = side[column, t]
@@ -62,12 +79,18 @@ def run_entries(
                 t += 1
                 continue
             low, high = at_or_all(stop, column, t), at_or_all(target, column, t)
-            end, reason, price = ending(bars, t, way, low, high, at_or_all(max_bars, column, t), slip)
+            most = at_or_all(max_bars, column, t)
+            end, reason, price = ending(bars, t, way, low, high, most, slip)
+            due = 0.0
+            if charges is not None:
+                due = due_at_end(charges, bars, t, (end, price), way, low, high, most)
             paid = entry_price(way, following, rules)
-            account, fees, profit = booked(account, close, t, way, order, paid, end, reason, price, rules)
+            account, fees, funding, profit = booked(
+                account, close, t, way, order, paid, end, reason, price, rules, into, charges, due
+            )
             if account.tally.trades + account.tally.opened <= len(log):
                 row = int(account.tally.trades + account.tally.opened) - 1
-                logged(log, row, t, end, way, order, paid, price, fees, profit, reason)
+                logged(log, row, t, end, way, order, paid, price, fees, funding, profit, reason)
             if reason == OPEN:
                 break
             breaker_trade(state, profit)

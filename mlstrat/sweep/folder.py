@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from mlstrat import ledger
+from mlstrat import ledger, trial_returns
 from mlstrat.arrays import FloatArray
 from mlstrat.beside import cache_beside
 from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import RunFolderError
+from mlstrat.evidence import Others
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
 from mlstrat.inputs import asked_names
-from mlstrat.ledger import Ledger
+from mlstrat.ledger import Ledger, Tried
 from mlstrat.pipeline import load_bars, load_others, refuse_missing, require
 from mlstrat.runfolder import (
     MANIFEST,
@@ -37,27 +39,28 @@ from mlstrat.sentiment.series import mood_for
 from mlstrat.sweep import page
 from mlstrat.sweep.forecasts import Record, Walked
 from mlstrat.sweep.grid import Grid, config_of, plain, rows_of
+from mlstrat.sweep.judged import Judged, bars_per_period
 from mlstrat.sweep.measures import MEASURES
 from mlstrat.sweep.page import columns_of
 from mlstrat.sweep.result import Sweep
-from mlstrat.sweep.run import Batch, Columns, Watching, batches
+from mlstrat.sweep.run import Batch, Columns, Found, Ran, Watching, batches
 from mlstrat.sweep.trials import Trials
 from mlstrat.transfer import load_start
+from mlstrat.trial_returns import Kept, by_day, keep, others_of
 from mlstrat.walkforward import Fits
 
-TABLE, PAGE, PARTS = "columns.parquet", "sweep.html", "parts"
+TABLE, EVIDENCE, PAGE, PARTS = "columns.parquet", "evidence.json", "sweep.html", "parts"
 _HASH = 32
 _PAGE = (("jinja2", "report", "The page of a sweep"), ("plotly", "report", "The page of a sweep"))
 
 
 @dataclass(frozen=True)
 class Swept:
-    """A sweep on disk: its folder, what it found, how many entries of its data the trial ledger holds, and
-    whether it was already there."""
+    """A sweep on disk: its folder, what it found, the verdict on it, and whether it was already there."""
 
     folder: Path
     sweep: Sweep
-    trials: int
+    sentences: tuple[str, ...]
     reused: bool
 
 
@@ -73,8 +76,9 @@ def sweep_into(
 ) -> Swept:
     """Sweep a run's settings into a folder, going on where an interrupted sweep of the same inputs stopped.
 
-    The folder receives columns.parquet, sweep.html, manifest.json and the batches of columns. Beside it lie
-    the cache of fitted models and the trial ledger, into which every column is entered.
+    The folder receives columns.parquet, evidence.json, sweep.html, manifest.json and, until it is complete,
+    the batches of columns. Beside it lie the cache of fitted models and the trial ledger, into which every
+    column is entered.
 
     Parameters
     ----------
@@ -120,21 +124,24 @@ def sweep_into(
         walked = Walked(config, bars, watcher, cache, fits, record)
         if _state(folder, inputs, resume) == "complete":
             sweep = Sweep(config, grid, _stored(folder, grid), walked, notes_of(grid))
-            return Swept(folder, sweep, book.count(inputs.data_sha256) if book else 0, reused=True)
-        windows, judged = walked.outlook()
+            told = json.loads((folder / EVIDENCE).read_text())["sentences"]
+            return Swept(folder, sweep, tuple(told), reused=True)
+        windows, predicted = walked.outlook()
         manifest = begin(folder, inputs)
         watcher.note(plan(grid, windows))
-        table = np.empty((len(grid), len(MEASURES)))
-        columns = Columns(config, bars, grid, walked, config.jobs)
+        every = bars_per_period(len(bars), len(grid))
+        columns, found = Columns(config, bars, grid, walked, config.jobs, every), Found.of(grid, bars, every)
         watcher.stage("running columns")
         for batch in batches(grid):
-            table[batch.columns] = _batch(folder, columns, batch, grid, trials, record)
+            found.add(batch, _batch(folder, columns, batch, grid, trials, record))
             watcher.columns(batch.columns.stop, len(grid))
-        sweep = Sweep(config, grid, table, walked, notes_of(grid))
+        told = notes_of(grid)
+        sweep = Sweep(config, grid, found.table, walked, told, found.returns(), bars.bars_per_year)
+        watcher.stage("judging all columns by one test")
+        said = sweep.judged(*(_known(book, sweep, trials, inputs.data_sha256) if book else ()))
         watcher.stage("writing the page")
-        count = book.count(inputs.data_sha256) if book else 0
-        _write(folder, sweep, judged, manifest, inputs, count)
-    return Swept(folder, sweep, count, reused=False)
+        _write(folder, sweep, said, predicted, manifest, inputs)
+    return Swept(folder, sweep, said.sentences, reused=False)
 
 
 def plan(grid: Grid, windows: int) -> str:
@@ -212,7 +219,7 @@ def _unbound(folder: Path, manifest: dict[str, Any]) -> bool:
 
 def _batch(
     folder: Path, columns: Columns, batch: Batch, grid: Grid, trials: Trials, record: Record | None
-) -> FloatArray:
+) -> Ran:
     """Return a batch from its file, or run it, enter its columns in the ledger and keep it."""
     place = folder / PARTS / f"{batch.columns.start:09d}"
     kept = _read(place, batch.columns.stop - batch.columns.start)
@@ -220,23 +227,24 @@ def _batch(
         return kept
     made = columns.run(batch)
     if record is not None:
-        record(list(trials.of(grid, batch.columns, made)))
+        record(list(trials.of(grid, batch.columns, made.table)))
     buffer = io.BytesIO()
-    np.save(buffer, made)
+    np.savez(buffer, **made._asdict())
     body = buffer.getvalue()
     make_folder(place.parent)
     write_bytes(place, hashlib.sha256(body).digest() + body)
     return made
 
 
-def _read(place: Path, n_columns: int) -> FloatArray | None:
+def _read(place: Path, n_columns: int) -> Ran | None:
     if not place.exists():
         return None
     content = place.read_bytes()
     if hashlib.sha256(content[_HASH:]).digest() != content[:_HASH]:
         return None
-    table: FloatArray = np.load(io.BytesIO(content[_HASH:]), allow_pickle=False)
-    return table if table.shape == (n_columns, len(MEASURES)) else None
+    with np.load(io.BytesIO(content[_HASH:]), allow_pickle=False) as kept:
+        made = Ran(kept["table"], kept["gains"], int(kept["first"]))
+    return made if made.table.shape == (n_columns, len(MEASURES)) else None
 
 
 def _stored(folder: Path, grid: Grid) -> FloatArray:
@@ -257,14 +265,28 @@ def _book_beside(folder: Path, inputs: Inputs, watcher: Watching) -> Ledger | No
     return book
 
 
+def _known(book: Ledger, sweep: Sweep, trials: Trials, data_sha256: str) -> tuple[Tried, Others | None]:
+    """Keep the returns of these columns in the ledger, and return what it holds besides."""
+    returns, found = sweep.returns, None
+    if returns is not None and len(sweep) <= trial_returns.MOST:
+        own = [trial.same for trial in trials.of(sweep.grid, slice(0, len(sweep)), sweep.table)]
+        made, days = sweep.measure("trades").astype(int), by_day(returns.table, returns.day)
+        first = int(returns.day[0])
+        told = zip(own, made, days.T, strict=True)
+        keep(book, (Kept(same, int(count), first, column) for same, count, column in told))
+        found = others_of(book, data_sha256, set(own), returns.day)
+    return book.tried(data_sha256), found
+
+
 def _write(
-    folder: Path, sweep: Sweep, judged: Bars, manifest: dict[str, Any], inputs: Inputs, trials: int
+    folder: Path, sweep: Sweep, said: Judged, predicted: Bars, manifest: dict[str, Any], inputs: Inputs
 ) -> None:
     buffer = io.BytesIO()
     table_of(sweep).to_parquet(buffer, index=False)
     write_bytes(folder / TABLE, buffer.getvalue())
-    write_bytes(folder / PAGE, page.render(sweep, judged, trials, inputs).encode())
-    outputs = {name: sha256_of(folder / name) for name in (TABLE, PAGE)}
+    write_json(folder / EVIDENCE, said.as_json())
+    write_bytes(folder / PAGE, page.render(sweep, said, predicted, inputs).encode())
+    outputs = {name: sha256_of(folder / name) for name in (TABLE, EVIDENCE, PAGE)}
     made = {
         **{name: value for name, value in manifest.items() if name != "state"},
         "key": inputs.key,
@@ -274,6 +296,8 @@ def _write(
         "outputs": outputs,
     }
     write_json(folder / MANIFEST, made)
+    # They hold the returns of every column, and would be larger than all else.
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
 
 
 def table_of(sweep: Sweep) -> Any:

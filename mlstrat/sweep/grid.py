@@ -42,7 +42,13 @@ _NEVER = {
     "report": "it changes no result",
 }
 # Keys that name files: columns are known by their settings, which do not tell that a file was changed.
-_FILES = ("models.transfer", "features.context", "sentiment.source")
+_FILES = (
+    "models.transfer",
+    "features.context",
+    "sentiment.source",
+    "instrument.funding",
+    "instrument.borrow",
+)
 
 
 @dataclass(frozen=True)

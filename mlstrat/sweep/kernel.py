@@ -21,7 +21,18 @@ from mlstrat.execution.rule import breaker_start, breaker_step, breaker_trade, e
 from mlstrat.execution.types import CASH, OPEN
 from mlstrat.signals.kelly import position_fraction
 from mlstrat.signals.rule import SignalRules, chosen_side
-from mlstrat.sweep.account import asked, booked, logged, opened, ordered, rules_row, within, written
+from mlstrat.sweep.account import (
+    asked,
+    booked,
+    gains_of,
+    logged,
+    opened,
+    ordered,
+    rules_row,
+    within,
+    written,
+)
+from mlstrat.sweep.charges import Charges, due_at_end
 
 
 class Candidates(NamedTuple):
@@ -51,6 +62,10 @@ class Candidates(NamedTuple):
         Why it ends there.
     price : (n,) float64
         Price it ends at.
+    last_due : (n,) float64
+        What a unit of it is charged of funding and borrow where it ends.
+    charges : Charges or None
+        From `charges_of`.
     """
 
     bars: FloatArray
@@ -67,6 +82,8 @@ class Candidates(NamedTuple):
     ends: IntArray
     reason: SideArray
     price: FloatArray
+    last_due: FloatArray
+    charges: Charges | None
 
 
 @within
@@ -95,13 +112,17 @@ def endings(
     target: FloatArray,
     max_bars: IntArray,
     slip: float,
-) -> tuple[IntArray, SideArray, FloatArray]:
-    """Return `ending` of every candidate, arrays aligned with `at`."""
+    charges: Charges | None,
+) -> tuple[IntArray, SideArray, FloatArray, FloatArray]:
+    """Return `ending` and `due_at_end` of every candidate, arrays aligned with `at`."""
     n = len(at)
-    ends, reasons, prices = np.empty(n, np.int64), np.empty(n, np.int8), np.empty(n)
+    ends, reasons, prices, dues = np.empty(n, np.int64), np.empty(n, np.int8), np.empty(n), np.zeros(n)
     for i in range(n):
         ends[i], reasons[i], prices[i] = ending(bars, at[i], side[i], stop[i], target[i], max_bars[i], slip)
-    return ends, reasons, prices
+        if charges is not None:
+            ended = ends[i], prices[i]
+            dues[i] = due_at_end(charges, bars, at[i], ended, side[i], stop[i], target[i], max_bars[i])
+    return ends, reasons, prices, dues
 
 
 @within
@@ -151,6 +172,8 @@ def run_columns(
     kelly_column: IntArray,
     accounts: FloatArray,
     log: FloatArray,
+    gains: FloatArray,
+    every: int,
 ) -> None:
     """Run columns that differ only in how they take the same candidates.
 
@@ -166,16 +189,21 @@ def run_columns(
         Column of `candidates.kelly` that each reads.
     accounts : (n_columns, 19) float64
         Filled.
-    log : (n_trades, 10) float64
+    log : (n_trades, 11) float64
         Filled with the trades of the last column (`LOGGED`), as far as it has room; no rows = not wanted.
+    gains : (n_columns, n_periods) float64
+        Zeros, to which the returns of each `every` bars are added; one empty row where `every` is 0.
+    every : int
+        Bars of a period, the first of which begins with the first bar; 0 = returns are not wanted.
     """
     bars, seconds, at, first_from = candidates[:4]
-    side, score, confidence, quality, risk_share, threshold, kelly, ends, reasons, prices = candidates[4:]
+    side, score, confidence, quality, risk_share, threshold, kelly = candidates[4:11]
+    ends, reasons, prices, dues, charges = candidates[11:]
     n, close, closing, opening = len(bars), bars[:, 3].copy(), bars[:, 5] + seconds, bars[:, 0].copy()
     for column in range(len(accounts)):
         rules, wanted = rules_row(risks[column]), signal_rules_of(signals[column])
         k, state = kelly_column[column], breaker_start(risks[column])
-        account = opened(rules[CASH])
+        account, into = opened(rules[CASH]), gains_of(gains, column, every)
         i = 0
         while i < len(at):
             own: Any = (threshold[i, 0], threshold[i, 1])
@@ -193,10 +221,12 @@ def run_columns(
                 continue
             end, reason, price = ends[i], reasons[i], prices[i]
             paid = entry_price(way, following, rules)
-            account, fees, profit = booked(account, close, t, way, units, paid, end, reason, price, rules)
+            account, fees, funding, profit = booked(
+                account, close, t, way, units, paid, end, reason, price, rules, into, charges, dues[i]
+            )
             if account.tally.trades + account.tally.opened <= len(log):
                 row = int(account.tally.trades + account.tally.opened) - 1
-                logged(log, row, t, end, way, units, paid, price, fees, profit, reason)
+                logged(log, row, t, end, way, units, paid, price, fees, funding, profit, reason)
             if reason == OPEN:
                 break
             breaker_trade(state, profit)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,15 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.data.bars import Bars
 from mlstrat.errors import MissingExtraError
+from mlstrat.evidence.verdict import FEW_TRADES
 from mlstrat.reports import wording
 from mlstrat.reports.tables import Table
 from mlstrat.reports.template import fill
 from mlstrat.reports.wording import NO_VALUE, count, day, number, percent
 from mlstrat.runfolder import Inputs
+from mlstrat.sweep.judged import Judged
 from mlstrat.sweep.measures import LOW
+from mlstrat.sweep.page_evidence import evidence_table, tested_best
 from mlstrat.sweep.result import Sweep
 
 # Measures that the page offers: name, heading, whether it is a share, whether zero parts good from bad.
@@ -37,23 +42,19 @@ _NO_TRADE = (
     'Lower signals.threshold, set kelly.shrink = "off" to look, or see what stopped the signals with mlstrat '
     "backtest."
 )
-_LEDGER = (
-    "Entries on these bars in the trial ledger: {}. They are runs, sizes tried inside windows, and columns "
-    "of sweeps; what was run and swept with the same settings stands there as two."
-)
 
 
-def render(sweep: Sweep, bars: Bars, trials: int, inputs: Inputs) -> str:
+def render(sweep: Sweep, judged: Judged, bars: Bars, inputs: Inputs) -> str:
     """Return the page as HTML; it stands alone and asks for nothing on the web.
 
     Parameters
     ----------
     sweep : Sweep
         What to show.
+    judged : Judged
+        The verdict on it.
     bars : Bars
         Those of the run from the first predicted one on.
-    trials : int
-        Entries of these data in the trial ledger, these columns included.
     inputs : Inputs
         What the sweep was made from.
 
@@ -66,8 +67,10 @@ def render(sweep: Sweep, bars: Bars, trials: int, inputs: Inputs) -> str:
         "sweep": sweep,
         "bars": bars,
         "span": (day(bars.close_time[0]), day(bars.close_time[-1])),
-        "verdict": verdict(sweep, trials),
-        "headline": _headline(sweep),
+        "verdict": verdict(sweep, judged.sentences),
+        "headline": _headline(sweep, judged),
+        "evidence": evidence_table(judged),
+        "tested": tested_best(sweep, judged),
         "best": best_table(sweep),
         "keys": _keys_table(sweep),
         "facts": _facts(inputs),
@@ -78,24 +81,31 @@ def render(sweep: Sweep, bars: Bars, trials: int, inputs: Inputs) -> str:
     return fill(_TEMPLATE, "the page of a sweep", **context)
 
 
-def verdict(sweep: Sweep, trials: int) -> tuple[str, ...]:
-    """Return what a reader should take away, in plain sentences; the first is the result."""
+def verdict(sweep: Sweep, judged: Sequence[str]) -> tuple[str, ...]:
+    """Return what a reader should take away, in plain sentences: what the test says, then the columns."""
     n, sharpe = len(sweep), sweep.measure("sharpe")
     known = sharpe[~np.isnan(sharpe)]
     if not len(known):
         said = "The 1 column made no trade." if n == 1 else f"None of the {columns_of(n)} made a trade."
         return (said, _NO_TRADE)
-    best, returns = sweep.ranking()[0], sweep.measure("total_return")
-    told = (
-        f"The best of {columns_of(n)} has a Sharpe ratio of {number(sharpe[best])}; the median column has "
-        f"{number(float(np.median(known)))}.",
+    order, returns = ranked(sweep), sweep.measure("total_return")
+    best, tested = order[0], "" if len(order) == len(known) else f" with {FEW_TRADES} trades or more"
+    return (
+        *judged,
+        f"The best of {columns_of(len(order) if tested else n)}{tested} has a Sharpe ratio of "
+        f"{number(sharpe[best])}; the median of all columns has {number(float(np.median(known)))}.",
         f"The best of {count(n)} is the best of {count(n)} {'try' if n == 1 else 'tries'}: it was chosen "
-        "after its result was seen, so that its numbers are in sample with respect to the choice, though "
-        "every forecast is out of sample. Expect less of it on bars to come.",
+        "after its result was seen. Expect less of it on bars to come.",
         f"{percent(float(np.mean(returns > 0.0)))} of the columns end with a profit after costs"
         + (f"; {percent(float(np.mean(np.isnan(sharpe))))} made no trade." if len(known) < n else "."),
     )
-    return (*told, _LEDGER.format(count(trials))) if trials else told
+
+
+def ranked(sweep: Sweep) -> IntArray:
+    """Return the columns by their Sharpe ratios, the best first; only those with 30 trades where any has."""
+    order = sweep.ranking()
+    enough = order[sweep.measure("trades")[order] >= FEW_TRADES]
+    return enough if len(enough) else order
 
 
 def columns_of(n: int) -> str:
@@ -106,9 +116,10 @@ def columns_of(n: int) -> str:
 def best_table(sweep: Sweep, rows: int = _BEST) -> Table:
     """Return the columns with the best Sharpe ratios, with the median of their neighbours on the grid.
 
-    Of columns with the very same numbers, as where a limit never binds, the first one stands for all.
+    Of columns with the very same numbers, as where a limit never binds, the first one stands for all. Those
+    with fewer than 30 trades are left out where any has as many.
     """
-    keys, order = sweep.grid.keys, _different(sweep, sweep.ranking())[:rows]
+    keys, order = sweep.grid.keys, _different(sweep, ranked(sweep))[:rows]
     head = (*keys, "Sharpe", "Neighbours", "Return", "Drawdown", "Trades", "Win rate")
     near = neighbours(sweep.measure("sharpe"), sweep.grid.shape, order)
     body = []
@@ -158,13 +169,14 @@ def text_of(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _headline(sweep: Sweep) -> list[tuple[str, str, str]]:
+def _headline(sweep: Sweep, judged: Judged) -> list[tuple[str, str, str]]:
     sharpe, returns = sweep.measure("sharpe"), sweep.measure("total_return")
     known = sharpe[~np.isnan(sharpe)]
     quarter = np.quantile(known, (0.25, 0.75)) if len(known) else (np.nan, np.nan)
-    groups, apart = len(sweep.grid.before), len(_different(sweep, np.arange(len(sweep))))
+    apart = len(_different(sweep, np.arange(len(sweep))))
+    p = judged.evidence.p if judged.evidence else math.nan
     return [
-        ("Columns", count(len(sweep)), f"{count(apart)} of them with numbers of their own"),
+        ("SPA p-value", number(p, 3), "an edge is said up to 0.05"),
         (
             "Median Sharpe ratio",
             number(float(np.median(known))) if len(known) else NO_VALUE,
@@ -175,7 +187,7 @@ def _headline(sweep: Sweep) -> list[tuple[str, str, str]]:
             percent(float(np.median(returns)), 2, signed=True),
             f"best {percent(float(returns.max()), 2, signed=True)}, after costs",
         ),
-        ("Kinds of trade", count(groups), "odds estimated for each" if groups > 1 else "one set of odds"),
+        ("Columns", count(len(sweep)), f"{count(apart)} of them with numbers of their own"),
     ]
 
 

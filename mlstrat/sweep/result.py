@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,17 @@ from mlstrat.config import RunConfig
 from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Decisions, Result
+from mlstrat.ledger import Tried
 from mlstrat.signals.terms import risk_rules
 from mlstrat.sweep.forecasts import Forecaster
 from mlstrat.sweep.grid import Grid, config_of
+from mlstrat.sweep.judged import Judged, Returns, judged
 from mlstrat.sweep.measures import LOW, MEASURES
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mlstrat.evidence import Others
 
 Column = int | tuple[Any, ...] | Mapping[str, Any]
 
@@ -43,6 +48,10 @@ class Sweep:
         Gives the forecasts of a group again.
     notes : tuple of str
         What a reader has to know.
+    returns : Returns, optional
+        Of every column; None where the sweep was read from a folder, or has too many columns.
+    bars_per_year : float
+        Of the bars.
     """
 
     config: RunConfig
@@ -50,6 +59,8 @@ class Sweep:
     table: FloatArray
     forecaster: Forecaster
     notes: tuple[str, ...] = ()
+    returns: Returns | None = None
+    bars_per_year: float = math.nan
 
     def __len__(self) -> int:
         return len(self.table)
@@ -59,6 +70,25 @@ class Sweep:
         if name not in MEASURES:
             raise ConfigError(f"there is no measure {name!r}: use one of {', '.join(MEASURES)}.")
         return self.table[:, MEASURES.index(name)]
+
+    def judged(self, tried: Tried | None = None, others: Others | None = None) -> Judged:
+        """Judge all columns by one test.
+
+        Parameters
+        ----------
+        tried : Tried, optional
+            What the trial ledger counts on the same bars.
+        others : Others, optional
+            What it knows of the returns of what else was tried.
+
+        Raises
+        ------
+        DataError
+            The sweep was read from a folder, whose evidence.json holds the verdict.
+        """
+        if self.returns is None and not math.isfinite(self.bars_per_year):
+            raise DataError("this sweep was read from its folder: its verdict is in evidence.json there.")
+        return judged(self.returns, self.table, self.bars_per_year, self.config.seed, tried, others)
 
     def frame(self) -> pd.DataFrame:
         """Return one row a column, with a level of the MultiIndex for each key that was varied."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,17 +15,19 @@ from mlstrat.data.bars import Bars
 from mlstrat.execution.types import CASH
 from mlstrat.features.matrix import build
 from mlstrat.foldcache import FoldCache
-from mlstrat.pipeline import Watcher, load_bars, require
+from mlstrat.pipeline import Watcher, bars_of, require
 from mlstrat.predictions import Predictions
 from mlstrat.sentiment.align import SentimentSeries, neutral
 from mlstrat.sweep.candidates import Rules, candidates_of, choices_of
 from mlstrat.sweep.forecasts import Forecaster, Given, Walked, config_of_terms, not_recalibrated
 from mlstrat.sweep.grid import Grid, config_of, make_grid
 from mlstrat.sweep.grid_text import parse_grid
+from mlstrat.sweep.judged import Returns, bars_per_period
 from mlstrat.sweep.kernel import Candidates
 from mlstrat.sweep.measures import MEASURES, measures
 from mlstrat.sweep.result import Sweep
-from mlstrat.sweep.running import accounts_of
+from mlstrat.sweep.running import NO_GAINS, accounts_of
+from mlstrat.trial_returns import days_of
 from mlstrat.walkforward import ATR_FEATURE, Fits
 
 if TYPE_CHECKING:
@@ -69,6 +72,56 @@ class _Group(NamedTuple):
     kelly: IntArray
 
 
+class Ran(NamedTuple):
+    """A batch that was run.
+
+    Parameters
+    ----------
+    table : (n_columns, 18) float64
+        `MEASURES` of each column.
+    gains : (n_columns, n_periods) float64
+        Returns of each period, over all bars, those before the first prediction included; no periods where
+        returns are not wanted.
+    first : int
+        Index of the first bar that was predicted.
+    """
+
+    table: FloatArray
+    gains: FloatArray
+    first: int
+
+
+@dataclass
+class Found:
+    """What the batches that were run make up: measures and returns of all columns."""
+
+    table: FloatArray
+    gains: FloatArray
+    every: int
+    first: int
+    bars: Bars
+
+    @classmethod
+    def of(cls, grid: Grid, bars: Bars, every: int) -> Found:
+        """Return room for the columns of a grid."""
+        periods = -(-len(bars) // every) if every else 0
+        table, gains = np.empty((len(grid), len(MEASURES))), np.empty((len(grid), periods))
+        return cls(table, gains, every, len(bars), bars)
+
+    def add(self, batch: Batch, ran: Ran) -> None:
+        """Put a batch in its place."""
+        self.table[batch.columns], self.gains[batch.columns] = ran.table, ran.gains
+        self.first = min(self.first, ran.first)
+
+    def returns(self) -> Returns | None:
+        """Return the returns from the first predicted bar on; None where they were not wanted."""
+        if not self.every:
+            return None
+        begun = self.first // self.every
+        ends = np.minimum(np.arange(begun + 1, self.gains.shape[1] + 1) * self.every, len(self.bars)) - 1
+        return Returns(self.gains.T[begun:], self.every, days_of(self.bars.close_time[ends]))
+
+
 class Columns:
     """Runs the columns of a grid, group after group.
 
@@ -84,23 +137,31 @@ class Columns:
         Gives the forecasts of each group.
     threads : int
         Columns run at a time.
+    every : int
+        Bars of a period whose returns are added up; 0 = returns are not wanted.
     """
 
     def __init__(
-        self, config: RunConfig, bars: Bars, grid: Grid, forecaster: Forecaster, threads: int
+        self, config: RunConfig, bars: Bars, grid: Grid, forecaster: Forecaster, threads: int, every: int = 0
     ) -> None:
+        self._every, self._periods = every, -(-len(bars) // every) if every else 0
         self._config, self._grid, self._forecaster, self._threads = config, grid, forecaster, threads
         self._choices = choices_of(config, bars, grid.taking)
         self._group: _Group | None = None
 
-    def run(self, batch: Batch) -> FloatArray:
-        """Return the measures of a batch, (n_columns, 18) float64."""
+    def run(self, batch: Batch) -> Ran:
+        """Run a batch."""
         if self._group is None or self._group.number != batch.group:
             self._group = self._prepare(batch.group)
         group = self._group
         own = Rules(group.rules.signals[batch.within], group.rules.risks[batch.within])
-        accounts = accounts_of(group.candidates, own, group.kelly[batch.within], self._threads)
-        return measures(accounts, own.risks[:, CASH], len(group.judged), group.judged.bars_per_year)
+        kelly, gains = group.kelly[batch.within], np.zeros((len(own.risks), self._periods))
+        accounts = accounts_of(
+            group.candidates, own, kelly, self._threads, gains if self._every else NO_GAINS, self._every
+        )
+        n_bars, year = len(group.judged), group.judged.bars_per_year
+        table = measures(accounts, own.risks[:, CASH], n_bars, year)
+        return Ran(table, gains, len(group.candidates.bars) - n_bars)
 
     def _prepare(self, group: int) -> _Group:
         config = config_of(self._config, self._grid.before.settings(group))
@@ -153,7 +214,7 @@ def sweep(
         Predictions or sentiment are of other bars.
     """
     base = config or config_of_terms(predictions)
-    made = _grid(base, grid)
+    bars, made = bars_of(base, bars), _grid(base, grid)
     if atr_px is None:
         atr_px = build(bars, [ATR_FEATURE]).column(ATR_FEATURE).copy()
     given = Given(bars, predictions, mood or neutral(bars), atr_px, base, made.keys)
@@ -192,8 +253,7 @@ def sweep_run(
     """
     watcher = watcher or Watching()
     require(config, "kernel")
-    if not isinstance(bars, Bars):
-        bars = load_bars(config, bars)
+    bars = bars_of(config, bars)
     made, walked = _grid(config, grid), Walked(config, bars, watcher, cache, fits)
     return _swept(config, bars, made, walked, config.jobs, watcher, ())
 
@@ -207,11 +267,12 @@ def _swept(
     watcher: Watching,
     notes: tuple[str, ...],
 ) -> Sweep:
-    columns, table = Columns(config, bars, grid, forecaster, threads), np.empty((len(grid), len(MEASURES)))
+    every = bars_per_period(len(bars), len(grid))
+    columns, found = Columns(config, bars, grid, forecaster, threads, every), Found.of(grid, bars, every)
     for batch in batches(grid):
-        table[batch.columns] = columns.run(batch)
+        found.add(batch, columns.run(batch))
         watcher.columns(batch.columns.stop, len(grid))
-    return Sweep(config, grid, table, forecaster, notes)
+    return Sweep(config, grid, found.table, forecaster, notes, found.returns(), bars.bars_per_year)
 
 
 def _grid(config: RunConfig, given: GridLike) -> Grid:

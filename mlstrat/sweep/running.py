@@ -16,7 +16,17 @@ from mlstrat.sweep.kernel import Candidates, run_columns
 _SLICES = 8  # of each thread, so that one with many trades keeps none waiting for long
 
 
-def accounts_of(candidates: Candidates, rules: Rules, kelly: IntArray, threads: int) -> FloatArray:
+NO_GAINS = np.empty((1, 0))  # stands for returns that are not wanted
+
+
+def accounts_of(
+    candidates: Candidates,
+    rules: Rules,
+    kelly: IntArray,
+    threads: int,
+    gains: FloatArray = NO_GAINS,
+    every: int = 0,
+) -> FloatArray:
     """Run the columns of a group.
 
     Parameters
@@ -29,6 +39,10 @@ def accounts_of(candidates: Candidates, rules: Rules, kelly: IntArray, threads: 
         Column of `candidates.kelly` that each reads.
     threads : int
         How many run at a time; the numbers are the same bits for any.
+    gains : (n_columns, n_periods) float64, optional
+        Zeros, to which the returns of each `every` bars are added.
+    every : int
+        Bars of a period; 0 = returns are not wanted.
 
     Returns
     -------
@@ -38,7 +52,9 @@ def accounts_of(candidates: Candidates, rules: Rules, kelly: IntArray, threads: 
     accounts, log = np.empty((len(kelly), len(MEASURED))), np.empty((0, len(LOGGED)))
 
     def run(part: slice) -> None:
-        run_columns(candidates, rules.signals[part], rules.risks[part], kelly[part], accounts[part], log)
+        own = rules.signals[part], rules.risks[part], kelly[part]
+        into = gains[part] if every else gains
+        run_columns(candidates, *own, accounts[part], log, into, every)
 
     in_threads(run, len(kelly), threads)
     return accounts

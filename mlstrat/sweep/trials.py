@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +14,13 @@ from mlstrat.ledger import Trial
 from mlstrat.runfolder import Inputs
 from mlstrat.sweep.grid import Grid, plain, put
 from mlstrat.sweep.measures import MEASURES
+from mlstrat.trialkeys import trial_key
 
 
 class Trials:
     """The columns of a sweep as trials: the key is the hash of all that determines a column.
+
+    A column and a run with the same settings share `same`.
 
     Parameters
     ----------
@@ -30,7 +34,8 @@ class Trials:
         self._name = name
         # That of the inputs, in which files stand by their hashes.
         self._content = {k: v for k, v in inputs.config.items() if k not in ("grid", "grid_keys")}
-        rest = {name: value for name, value in inputs.__dict__.items() if name != "config"}
+        self._basis, self._span = inputs.basis_sha256, inputs.span
+        rest = {name: value for name, value in inputs.determining.items() if name != "config"}
         self._start = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
 
     def of(self, grid: Grid, columns: slice, table: FloatArray) -> Iterator[Trial]:
@@ -44,5 +49,10 @@ class Trials:
             digest = self._start.copy()
             digest.update(json.dumps(content, sort_keys=True).encode())
             told = None if np.isnan(sharpe[place]) else float(sharpe[place])
-            made = {"name": self._name, "settings": {key: plain(v) for key, v in settings.items()}}
-            yield Trial("sweep", digest.hexdigest(), {**made, "sharpe": told, "trades": int(trades[place])})
+            made: dict[str, Any] = {
+                "name": self._name,
+                "settings": {key: plain(v) for key, v in settings.items()},
+            }
+            made |= {"sharpe": told, "trades": int(trades[place])}
+            same = trial_key(content, self._basis)
+            yield Trial("sweep", digest.hexdigest(), made, same, self._span)

@@ -12,6 +12,7 @@ OUTPUTS = (
     "predictions.parquet",
     "quantstats.html",
     "report.html",
+    "returns.csv",
     "trades.csv",
 )
 
@@ -30,6 +31,12 @@ def test_a_run_its_repetition_and_another_run_in_the_same_folder(mlstrat, tiny, 
     words = " ".join(first.stdout.split())
     assert all(" ".join(s.replace("\u2212", "-").split()) in words for s in metrics["verdict"])
     assert f"Report: {folder / 'report.html'}" in first.stdout
+    assert first.stdout.index(metrics["verdict"][0][:40]) < first.stdout.index("Sharpe ratio ")
+    low, p = metrics["evidence"]["sharpe"]["low"], (metrics["evidence"]["judged"] or {}).get("p")
+    for name, value in (("95 % interval", low), ("SPA p-value", p)):
+        (row,) = [line for line in first.stdout.splitlines() if f"  {name} " in line]
+        assert ("none" if value is None else f"{value:.2f}") in row
+    assert "returns.csv" in json.loads((folder / "manifest.json").read_text())["outputs"]
     assert "walking forward ..." in first.stderr
 
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir() if path.name[0] != "."}

@@ -13,6 +13,7 @@ COMMANDS = (
     "",
     "backtest",
     "demo",
+    "evidence",
     "sweep",
     "verify",
     "simulate",

@@ -116,6 +116,43 @@ def test_a_column_that_is_really_better_is_found():
     assert sum(one.best == 17 for one in found) >= 57
 
 
+def test_what_else_was_tried_is_paid_for_as_if_it_were_in_the_sweep():
+    random = np.random.default_rng(17)
+    table = random.normal(size=(1000, 30))
+    whole = superior_ability(table, draws=499)
+    first = [int(k) for k in np.argsort(-table.mean(axis=0) / table.std(axis=0))]
+    found = superior_ability(table[:, first[:4]], beside=table[:, first[4:]], block=whole.block, draws=499)
+    assert (found.p, found.p_upper, found.naive_p) == (whole.p, whole.p_upper, whole.naive_p)
+    assert (found.best, found.tested, whole.tested) == (0, 4, 30)
+    alone = superior_ability(table[:, first[:1]], block=whole.block, draws=499)
+    assert alone.p == found.naive_p < found.p
+    # One that is not the best of all is judged by the luck of all too.
+    second = superior_ability(table[:, first[1:2]], beside=table[:, [whole.best]], draws=499)
+    assert second.statistic < whole.statistic
+    assert superior_ability(table[:, first[1:2]], draws=499).p < second.p
+
+
+def test_a_strategy_chosen_from_noise_is_called_an_edge_no_more_often_than_stated():
+    wrong, naive = 0, 0
+    for seed in range(200):
+        table = np.random.default_rng([seed, 12]).normal(size=(600, 20))
+        best = int(np.argmax(table.mean(axis=0)))
+        rest = np.delete(table, best, axis=1)
+        found = superior_ability(table[:, [best]], beside=rest, draws=199, seed=seed)
+        wrong += found.p <= LEVEL
+        naive += found.naive_p <= LEVEL
+    assert wrong <= most_by_chance(200, LEVEL)
+    assert naive > 100
+
+
+def test_others_of_other_bars_are_refused():
+    table = np.random.default_rng(1).normal(size=(100, 2))
+    with pytest.raises(NotEnoughBarsError, match="a test beside others"):
+        superior_ability(table, beside=table[:50])
+    with pytest.raises(DataError, match="101 rows of what else was tried do not go with 100 bars"):
+        superior_ability(table, beside=np.ones((101, 1)))
+
+
 def test_bad_columns_do_not_hide_a_good_one():
     random = np.random.default_rng(8)
     table = np.hstack([random.normal(size=(1000, 1)) + 0.1, random.normal(size=(1000, 300)) - 0.5])

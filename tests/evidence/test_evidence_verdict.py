@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlstrat.errors import ConfigError, DataError, NotEnoughBarsError
-from mlstrat.evidence import judge, plain_words
+from mlstrat.evidence import Others, judge, plain_words
 from mlstrat.evidence.sharpe import sharpe_moments
 from mlstrat.evidence.spa import superior_ability
 
@@ -76,15 +76,26 @@ def test_one_column_is_a_bootstrap_test_of_it():
     assert f"were nothing else tried, it would take {bars:,} bars to tell; there are 1,000." in said(found)
 
 
-def test_a_run_chosen_from_others_not_at_hand_is_bound_by_the_deflated_ratio():
+def test_a_run_chosen_from_others_not_at_hand_pays_for_each_of_them():
     weak, strong = judge(planted(1, 3.0), many(1), 500), judge(planted(1, 8.0), many(1), 500)
-    assert (weak.conclusion, weak.basis) == ("no evidence", "deflated sharpe")
-    assert weak.p < 0.05  # what it would have been as the only one
+    assert (weak.conclusion, weak.basis) == ("no evidence", "spa with a bound")
+    assert weak.spa.p < 0.05  # what it would have been as the only one
+    assert weak.p == min(1.0, 500 * weak.spa.p)
     assert (strong.conclusion, strong.effective_trials) == ("edge", 500.0)
     for found in (weak, strong):
-        assert "one of 500 things tried on these data" in said(found)
-        assert "so the choice cannot be tested" in said(found)
-        assert f"deflated Sharpe ratio {found.deflated:.3f}" in said(found)
+        assert "499 more things were tried whose returns are not at hand" in said(found)
+
+
+def test_a_run_chosen_from_others_at_hand_is_tested_with_them():
+    table, row = planted(20, 4.0), np.arange(BARS)
+    best = int(np.argmax(table.mean(axis=0)))
+    rest = Others(np.delete(table, best, axis=1), row, 19)
+    found, whole = judge(table[:, best], many(1), 20, others=rest), judge(table, many(20))
+    assert found.p == pytest.approx(whole.p, abs=0.01)
+    assert (found.basis, found.trials, found.conclusion) == ("spa", 20, whole.conclusion)
+    assert "It is judged together with 19 others that were tried on these data" in said(found)
+    assert "returns are not at hand" not in said(found)
+    assert "1 more thing was tried" in said(judge(table[:, best], many(1), 21, others=rest))
 
 
 def test_trials_not_at_hand_multiply_the_p_value_of_a_sweep():

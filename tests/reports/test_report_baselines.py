@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mlstrat.data.bars import Bars
+from mlstrat.data.carry import RateSeries, carry_of
 from mlstrat.execution.metrics import weights
 from mlstrat.execution.types import Result, RiskRules
 from mlstrat.reports.baselines import constant_weight, fair_baselines, held_equity, sma_cross_weight
@@ -43,6 +44,34 @@ def test_changing_weights_equal_the_books(executed: tuple[Result, Bars]) -> None
     np.testing.assert_allclose(
         held_equity(bars, plan, result.rules), booked(bars, plan, result.rules), rtol=1e-10
     )
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
+def test_a_held_long_pays_funding_at_its_stamps(executed: tuple[Result, Bars], weight: float) -> None:
+    result, whole = executed
+    bars, rules, rng = whole[:300], result.rules, np.random.default_rng(2)
+    moved = bars.time + np.repeat([0, 3], 150) * np.timedelta64(1, "h")  # a pause of three hours
+    bars = replace(bars, time=moved)
+    clock = np.arange(bars.time[0], bars.close_time[-1], np.timedelta64(30, "m"))
+    rates = rng.normal(0.001, 0.002, len(clock))
+    bars = replace(bars, carry=carry_of(bars.time, bars.close_time, [RateSeries("funding", clock, rates)]))
+    cash, units, equity = rules.cash, 0.0, []
+    for t in range(len(bars)):
+        price, wanted = bars.open[t], weight if t else 0.0
+        if t:
+            between = (clock > bars.close_time[t - 1]) & (clock <= bars.time[t])
+            cash -= units * price * rates[between].sum()
+        before = after = cash + units * price
+        for _ in range(60):
+            after = before - rules.fee_share * abs(wanted * after - units * price)
+        units, cash = wanted * after / price, (1 - wanted) * after
+        inside = (clock > bars.time[t]) & (clock <= bars.close_time[t])
+        cash -= units * bars.close[t] * rates[inside].sum()
+        equity.append(cash + units * bars.close[t])
+    held = held_equity(bars, constant_weight(len(bars), weight), replace(rules, slippage_ticks=0.0))
+    np.testing.assert_allclose(held, equity, rtol=1e-9)
+    free = held_equity(bars.without_carry(), constant_weight(len(bars), weight), rules)
+    assert weight == 0.0 or abs(held[-1] / free[-1] - 1.0) > 0.01
 
 
 def test_buy_and_hold_pays_one_commission_at_the_second_open(executed: tuple[Result, Bars]) -> None:

@@ -76,12 +76,13 @@ def test_the_verdict_comes_before_any_figure(html: str, written: Path) -> None:
     said = json.loads((written / "metrics.json").read_text())["verdict"]
     places = [text.index(" ".join(sentence.split())) for sentence in said]
     assert places == sorted(places)
-    assert places[-1] < text.index("Equity")
+    assert places[-1] < text.index("Return") < text.index("Evidence") < text.index("Equity")
     assert html.index(said[0]) < html.index("<svg")
 
 
 def test_sections_come_in_the_order_of_the_story(html: str) -> None:
     assert re.findall(r"<h2>(.*?)</h2>", html) == [
+        "Evidence",
         "Equity",
         "From bars to trades",
         "Were the forecasts any good?",
@@ -115,8 +116,8 @@ def test_elements_are_closed_and_ids_unique(html: str) -> None:
 
 
 def test_figures_have_a_text_alternative_and_both_sizes(html: str) -> None:
-    assert html.count('role="img" aria-label="') == 4
-    assert html.count("<svg aria-hidden") == 8
+    assert html.count('role="img" aria-label="') == 7
+    assert html.count("<svg aria-hidden") == 14
     assert "var(--accent)" in html
     assert "DejaVu" not in html
     assert "#0001" not in html

@@ -65,10 +65,11 @@ def test_the_page_is_written_silently_and_asks_for_nothing(
     opened, level = plt.get_fignums(), logging.getLogger("matplotlib.font_manager").level
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        path = tearsheet.write(tmp_path, result, bars)
+        path = tearsheet.write(tmp_path, result, bars, "No edge: 0.3 < 0.95.")
     assert path == tmp_path / "quantstats.html"
     html = path.read_text(encoding="utf-8")
     assert "TESTUSD 1h: out of sample, costs included" in html
+    assert html.index("No edge: 0.3 &lt; 0.95.") < html.index("<h1>")
     assert "Periods/Year: 365" in html
     assert not re.search(r'<(link|script|img|iframe)\b[^>]*(href|src)="http', html)
     assert capfd.readouterr() == ("", "")

@@ -15,6 +15,7 @@ from mlstrat.backtest import backtest
 from mlstrat.capsule import save
 from mlstrat.config import load_config
 from mlstrat.errors import DataError, ModelError, RunFolderError
+from mlstrat.evidence import judge, plain_words
 from mlstrat.ledger import Ledger
 from mlstrat.live import train
 from mlstrat.pipeline import load_bars, load_panel, run
@@ -22,6 +23,7 @@ from mlstrat.sentiment.align import neutral
 from mlstrat.sweep import run as sweep_in_memory
 from mlstrat.sweep.folder import sweep_into
 from mlstrat.sweep.grid import config_of, make_grid
+from mlstrat.sweep.judged import bars_per_period
 from mlstrat.sweep.page import best_table, neighbours, verdict
 from mlstrat.sweep.run import Columns, Watching, sweep_run
 
@@ -58,6 +60,12 @@ GRID = {
 }
 
 
+def tried(folder):
+    """Return how many things the ledger beside a folder counts on the data of that folder."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return Ledger(folder.parent / "trials.sqlite").tried(manifest["inputs"]["data_sha256"]).distinct
+
+
 class Told(Watching):
     def __init__(self):
         self.notes, self.done = [], []
@@ -91,39 +99,74 @@ def test_a_sweep_is_written_counted_and_found_again(config, tmp_path):
     assert (frame["trades"] > 0).any()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert (manifest["state"], manifest["columns"]) == ("complete", 18)
-    assert set(manifest["outputs"]) == {"columns.parquet", "sweep.html"}
+    assert set(manifest["outputs"]) == {"columns.parquet", "evidence.json", "sweep.html"}
     trials = Ledger(tmp_path / "trials.sqlite").trials(manifest["inputs"]["data_sha256"])
     assert [trial.kind for trial in trials] == ["sweep"] * 18
     assert trials[7].content["settings"] == grid.settings(7)
     assert trials[7].content["trades"] == made.sweep.measure("trades")[7]
     again = sweep_into(config, grid, tmp_path / "out")
-    assert (made.reused, again.reused, made.trials, again.trials) == (False, True, 18, 18)
+    assert (made.reused, again.reused, tried(tmp_path / "out")) == (False, True, 18)
+    assert not (tmp_path / "out" / "parts").exists()
     np.testing.assert_array_equal(again.sweep.table, made.sweep.table)
     page = (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
     assert "best of 18 tries" in page
-    assert "Entries on these bars in the trial ledger: 18. They are runs, sizes tried inside" in page
+    assert "The trial ledger counts 18 columns of sweeps on these data." in page
+    assert made.sentences == again.sentences
+    assert made.sentences[0] in page
     assert again.sweep.notes == made.sweep.notes
     assert made.sweep.notes[0].startswith("For each value of stops.atr the odds that Kelly bets on were")
     assert "<script src" not in page
 
 
-def test_columns_of_a_part_that_is_damaged_are_run_again(config, tmp_path):
-    grid = make_grid(config, GRID)
-    made = sweep_into(config, grid, tmp_path / "out")
-    table = (tmp_path / "out" / "columns.parquet").read_bytes()
+def test_columns_of_a_part_that_is_damaged_are_run_again(config, tmp_path, monkeypatch):
+    grid, really = make_grid(config, GRID), Columns.run
+    sweep_into(config, grid, tmp_path / "alone" / "out")
+    done = []
+
+    def run(self, batch):
+        done.append(batch.columns.start)
+        if len(done) == 3:
+            raise DataError("no more")
+        return really(self, batch)
+
+    monkeypatch.setattr(Columns, "run", run)
+    with pytest.raises(DataError, match="no more"):
+        sweep_into(config, grid, tmp_path / "out")
     part = tmp_path / "out" / "parts" / "000000006"
     part.write_bytes(part.read_bytes()[:-8] + b"\0" * 8)
-    (tmp_path / "out" / "sweep.html").unlink()
-    again = sweep_into(config, grid, tmp_path / "out")
-    assert not again.reused
-    assert (tmp_path / "out" / "columns.parquet").read_bytes() == table
-    assert again.trials == made.trials == 18
+    assert not sweep_into(config, grid, tmp_path / "out").reused
+    assert done == [0, 6, 12, 6, 12]
+    for name in ("columns.parquet", "evidence.json", "sweep.html"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "alone" / "out" / name).read_bytes()
+    assert tried(tmp_path / "out") == 18
+
+
+def test_a_sweep_is_judged_by_the_returns_that_its_columns_have_alone(config, tmp_path):
+    made = sweep_into(config, make_grid(config, GRID), tmp_path / "out").sweep
+    alone = [made.result(column) for column in range(18)]
+    first = int(np.argmax(made.forecaster(config).predictions.known))
+    own = np.column_stack([result.returns for result in alone])[first:]
+    np.testing.assert_array_equal(made.returns.table, own)
+    found = judge(own, np.array([result.trades.closed.sum() for result in alone]), 18, seed=config.seed)
+    told = json.loads((tmp_path / "out" / "evidence.json").read_text())
+    assert told["sentences"] == plain_words(found)
+    assert (told["bars_per_period"], told["tried"]["distinct"]) == (1, 18)
+    assert told["evidence"]["p"] == found.p
+
+
+def test_the_returns_of_many_columns_are_added_up_or_not_kept():
+    assert bars_per_period(17_520, 500) == 1
+    assert bars_per_period(17_520, 10_000) == 6
+    assert bars_per_period(17_520, 130_000) == 68
+    assert bars_per_period(17_520, 1_000_000) == 0
 
 
 def test_a_sweep_that_was_tried_in_another_grid_is_not_counted_twice(config, tmp_path):
     first = sweep_into(config, make_grid(config, {"kelly.multiplier": [0.2, 0.5]}), tmp_path / "a")
     second = sweep_into(config, make_grid(config, {"kelly.multiplier": [0.5, 1.0]}), tmp_path / "b")
-    assert (first.trials, second.trials) == (2, 3)
+    assert (first.sweep.judged().evidence.trials, tried(second.folder)) == (2, 3)
+    # Of the two columns of the second, one more was tried.
+    assert json.loads((second.folder / "evidence.json").read_text())["evidence"]["trials"] == 3
 
 
 def test_a_ledger_that_cannot_be_used_is_said_and_stops_nothing(config, tmp_path):
@@ -132,9 +175,9 @@ def test_a_ledger_that_cannot_be_used_is_said_and_stops_nothing(config, tmp_path
     made = sweep_into(
         config, make_grid(config, {"kelly.multiplier": [0.2, 0.5]}), tmp_path / "out", watcher=told
     )
-    assert made.trials == 0
+    assert json.loads((made.folder / "evidence.json").read_text())["tried"] is None
     assert any(note.startswith("the columns of this sweep are not counted: the trial") for note in told.notes)
-    assert "in the trial ledger:" not in (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
+    assert "The trial ledger counts" not in (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
 
 
 def test_a_folder_of_something_else_is_refused_by_name(config, tmp_path):
@@ -209,7 +252,7 @@ def test_a_file_that_a_run_starts_from_counts_by_what_it_holds(started, config, 
     bars = load_bars(load_config(tmp_path / "run.toml", ["data.start=2022-10-01", "data.end=2022-12-01"]))
     save(train(load_panel(bars, neutral(bars), config), config), tmp_path / "other.capsule")
     second = sweep_into(started, grid, tmp_path / "b")
-    assert (first.trials, second.trials) == (1, 2)
+    assert (tried(first.folder), tried(second.folder)) == (2, 2)
     with pytest.raises(RunFolderError, match=r"models\.transfer was"):
         sweep_into(started, grid, tmp_path / "a")
 
@@ -248,16 +291,13 @@ def test_a_killed_sweep_goes_on_to_the_same_bytes(config, tmp_path):
         output, _ = process.communicate()
         assert process.returncode == -signal.SIGKILL, output.decode()
         assert not (parts.parent / "sweep.html").exists()
-    kept = {path.name: path.stat().st_mtime_ns for path in parts.glob("0*")}
     for place in ("killed", "alone"):
         output, _ = (process := start(place)).communicate(timeout=300)
         assert process.returncode == 0, output.decode()
-    assert all((parts / name).stat().st_mtime_ns == written for name, written in kept.items())
     for name in ("columns.parquet", "sweep.html"):
         assert (parts.parent / name).read_bytes() == (tmp_path / "alone" / "out" / name).read_bytes()
     for place in ("killed", "alone"):
-        manifest = json.loads((tmp_path / place / "out" / "manifest.json").read_text())
-        assert Ledger(tmp_path / place / "trials.sqlite").count(manifest["inputs"]["data_sha256"]) == 130
+        assert tried(tmp_path / place / "out") == 130
 
 
 def test_neighbours_are_one_step_away_along_one_key():
@@ -272,18 +312,20 @@ def test_neighbours_are_one_step_away_along_one_key():
 
 def test_the_verdict_says_that_the_best_was_chosen(config, tmp_path):
     made = sweep_into(config, make_grid(config, GRID), tmp_path / "out").sweep
-    said = verdict(made, 40)
+    said = verdict(made, ("What the test says.",))
     sharpe = made.measure("sharpe")
-    assert said[0].startswith("The best of 18 columns has a Sharpe ratio of ")
-    assert "is the best of 18 tries: it was chosen after its result was seen" in said[1]
-    assert said[-1] == (
-        "Entries on these bars in the trial ledger: 40. They are runs, sizes tried inside windows, and "
-        "columns of sweeps; what was run and swept with the same settings stands there as two."
+    assert said[0] == "What the test says."
+    enough = made.measure("trades") >= 30
+    assert 0 < enough.sum() < 18
+    assert said[1].startswith(
+        f"The best of {enough.sum()} columns with 30 trades or more has a Sharpe ratio of "
+        f"{sharpe[enough].max():.2f};"
     )
+    assert "is the best of 18 tries: it was chosen after its result was seen" in said[2]
     rows = best_table(made).rows
-    assert 0 < len(rows) <= len(np.unique(sharpe[~np.isnan(sharpe)]))
+    assert 0 < len(rows) <= len(np.unique(sharpe[enough]))
     none = sweep_into(config, make_grid(config, {"signals.threshold": [0.99]}), tmp_path / "none").sweep
-    assert verdict(none, 1) == (
+    assert verdict(none, ()) == (
         "The 1 column made no trade.",
         'Lower signals.threshold, set kelly.shrink = "off" to look, or see what stopped the signals with '
         "mlstrat backtest.",

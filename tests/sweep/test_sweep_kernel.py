@@ -16,13 +16,13 @@ from mlstrat.signals.rule import SignalRules, signal_rules
 from mlstrat.signals.terms import risk_rules
 from mlstrat.sweep.account import LOGGED, MEASURED
 from mlstrat.sweep.candidates import candidates_of, choices_of
-from mlstrat.sweep.entries import Entries, sweep_entries
+from mlstrat.sweep.entries import Entries, returns_of_entries, sweep_entries
 from mlstrat.sweep.entry_kernel import run_entries
 from mlstrat.sweep.forecasts import Walked
 from mlstrat.sweep.grid import TAKING, config_of, make_grid
 from mlstrat.sweep.kernel import run_columns, signal_rules_of
 from mlstrat.sweep.measures import MEASURES, measures
-from mlstrat.sweep.running import accounts_of
+from mlstrat.sweep.running import NO_GAINS, accounts_of
 
 VALUES = {
     "signals.threshold": ["auto", 0.5, 0.51, 0.53],
@@ -75,8 +75,9 @@ def test_entries_are_executed_as_the_kernel_does(seed):
     result, entries = simulate(case.bars, case.decisions, case.rules), entries_of(case.decisions)
     accounts, log = np.empty((1, len(MEASURED))), np.full((len(case.bars), len(LOGGED)), np.nan)
     tables = (entries.fraction, entries.units, entries.stop, entries.target, entries.max_bars)
-    risks = case.rules.as_row()[None]
-    run_entries(case.bars.matrix, 3600.0, entries.side, *tables, risks, accounts, log)
+    risks, gains = case.rules.as_row()[None], np.zeros((1, len(case.bars)))
+    run_entries(case.bars.matrix, 3600.0, entries.side, *tables, risks, accounts, log, gains, 1)
+    np.testing.assert_array_equal(gains[0], result.returns)
     assert_same_trades(log, result)
     assert np.isnan(log[len(result.trades) :]).all()
     row = measures(accounts, risks[:, 0], len(case.bars), case.bars.bars_per_year)[0]
@@ -95,8 +96,12 @@ def test_columns_of_entries_are_each_their_own():
     entries = Entries(**stacked)
     frame = sweep_entries(bars, entries, rules, names=list("abcdef"), threads=2)
     assert list(frame.index) == list("abcdef")
-    for row, one, rule in zip(frame.to_numpy(), decided, rules, strict=True):
-        assert_same_numbers(row, simulate(bars, one, rule), bars)
+    returns, trades = returns_of_entries(bars, entries, rules)
+    for place, (row, one, rule) in enumerate(zip(frame.to_numpy(), decided, rules, strict=True)):
+        result = simulate(bars, one, rule)
+        assert_same_numbers(row, result, bars)
+        np.testing.assert_array_equal(returns[:, place], result.returns)
+        assert trades[place] == result.trades.closed.sum()
     np.testing.assert_array_equal(frame.to_numpy(), sweep_entries(bars, entries, rules, threads=1).to_numpy())
 
 
@@ -160,7 +165,7 @@ def logged(candidates, rules, kelly, column):
     accounts = np.empty((1, len(MEASURED)))
     log = np.full((len(candidates.bars), len(LOGGED)), np.nan)
     part = slice(column, column + 1)
-    run_columns(candidates, rules.signals[part], rules.risks[part], kelly[part], accounts, log)
+    run_columns(candidates, rules.signals[part], rules.risks[part], kelly[part], accounts, log, NO_GAINS, 0)
     return log
 
 
@@ -176,17 +181,24 @@ def test_columns_are_decided_and_executed_as_each_alone(walked, tiny_config, key
     candidates, kelly = candidates_of(forecasts, rules)
     accounts = accounts_of(candidates, rules, kelly, 2)
     np.testing.assert_array_equal(accounts, accounts_of(candidates, rules, kelly, 1))
-    table = measures(accounts, rules.risks[:, 0], len(forecasts.bars), forecasts.bars.bars_per_year)
+    n_bars = len(forecasts.bars)
+    gains, daily = np.zeros((len(grid), n_bars)), np.zeros((len(grid), -(-n_bars // 24)))
+    np.testing.assert_array_equal(accounts, accounts_of(candidates, rules, kelly, 2, gains, 1))
+    accounts_of(candidates, rules, kelly, 1, daily, 24)
+    table = measures(accounts, rules.risks[:, 0], n_bars, forecasts.bars.bars_per_year)
     traded = 0
     for column in np.random.default_rng(1).choice(len(grid), 60, replace=False):
         config = config_of(tiny_config, grid.settings(int(column)))
-        facts = {name: value for name, value in config.instrument.model_dump().items() if value is not None}
-        bars = replace(forecasts.bars, instrument=forecasts.bars.instrument.with_facts(**facts))
+        instrument = forecasts.bars.instrument.with_facts(**config.instrument.facts())
+        bars = replace(forecasts.bars, instrument=instrument)
         np.testing.assert_array_equal(rules.signals[column], signal_rules(config, bars.instrument.tick))
         np.testing.assert_array_equal(rules.risks[column], risk_rules(config, bars).as_row())
         result = simulate(bars, forecasts.decide(config), risk_rules(config, bars))
         assert_same_trades(logged(candidates, rules, kelly, column), result)
         assert_same_numbers(table[column], result, bars)
+        np.testing.assert_array_equal(gains[column], result.returns)
+        whole = np.append(result.returns, np.zeros(-len(bars) % 24)).reshape(-1, 24)
+        np.testing.assert_allclose(daily[column], whole.sum(axis=1), rtol=0.0, atol=1e-15)
         traded += len(result.trades)
     assert traded > 200
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import backtrader as bt
 
+from mlstrat.arrays import FloatArray
 from mlstrat.engines.on_backtrader.feed import BarsFeed
 from mlstrat.errors import ConfigError
+from mlstrat.execution.carry import close_charge, exit_charge, gap_charge, rates_of
 from mlstrat.execution.rule import entry_price, payable, step_bar
 from mlstrat.execution.types import OPEN, SLIP, STOP, TARGET, TICK, TIME, RiskRules
 
@@ -21,7 +23,8 @@ _Order = bt.Order
 class _Bracket:
     """A market entry with its stop, its target and, once requested, its time exit.
 
-    `seen` is the number of bars that the feed had shown when the bracket was last looked at.
+    `seen` is the number of bars that the feed had shown when the bracket was last looked at, and `funding`
+    what its position has paid.
     """
 
     entry: Any
@@ -29,6 +32,7 @@ class _Bracket:
     stop: Any = None
     target: Any = None
     time_exit: Any = None
+    funding: float = 0.0
 
     @property
     def side(self) -> int:
@@ -39,6 +43,10 @@ class _Bracket:
         group = (self.entry, self.stop, self.target, self.time_exit)
         return (order for order in group if order is not None)
 
+    @property
+    def held(self) -> bool:
+        return bool(self.entry.status == _Order.Completed)
+
 
 class RuleBroker(bt.brokers.BackBroker):  # type: ignore[misc]
     """A broker that fills every bracket as the kernel does; set it before `cerebro.run`.
@@ -48,6 +56,9 @@ class RuleBroker(bt.brokers.BackBroker):  # type: ignore[misc]
     cancelled (status Margin) where cash cannot pay it; stop and target live from the entry bar on; a
     market order that closes the whole position (`strategy.close()`) is its time exit. Orders, trades,
     cash and value are Backtrader's own, so that its analyzers, observers and plots see nothing unusual.
+
+    Where the bars of a `BarsFeed` have a carry, funding and borrow of a bracket's position leave cash as the
+    rule says. Backtrader's own trades know nothing of it: `funding_of` tells what one has paid.
 
     All other orders are executed by the stock broker, with the rules' commission, and their slippage on
     market and stop fills. Entries are checked against cash when they fill, not when they are sent.
@@ -148,23 +159,29 @@ class RuleBroker(bt.brokers.BackBroker):  # type: ignore[misc]
 
     def _step(self, bracket: _Bracket) -> None:
         data = bracket.entry.data
+        rates, bar = _rates(data), len(data) - 1
+        units, open_ = float(abs(bracket.entry.size)), data.open[0]
+        if bracket.held and rates is not None:
+            self._charge(bracket, gap_charge(rates, bar, bracket.side, units, open_))
         if _live(bracket.entry):
-            self._enter(bracket, data.open[0])
-        if bracket.entry.status == _Order.Completed:
-            reason, price = step_bar(
-                bracket.side,
-                _price(bracket.stop),
-                _price(bracket.target),
-                _live(bracket.time_exit),
-                data.open[0],
-                data.high[0],
-                data.low[0],
-                self._slip,
-            )
+            self._enter(bracket, open_)
+        if bracket.held:
+            at = _price(bracket.stop), _price(bracket.target), _live(bracket.time_exit), open_
+            reason, price = step_bar(bracket.side, *at, data.high[0], data.low[0], self._slip)
+            if rates is not None and reason == OPEN:
+                self._charge(bracket, close_charge(rates, bar, bracket.side, units, data.close[0]))
+            elif rates is not None:
+                self._charge(bracket, exit_charge(rates, bar, bracket.side, units, *at, price))
             if reason != OPEN:
                 self._leave(bracket, reason, price)
         if not any(order.alive() for order in bracket.orders):
             self._forget(bracket)
+
+    def _charge(self, bracket: _Bracket, amount: float) -> None:
+        self.cash -= amount
+        bracket.funding += amount
+        for order in bracket.orders:
+            order.addinfo(funding=bracket.funding)
 
     def _enter(self, bracket: _Bracket, open_: float) -> None:
         order, side = bracket.entry, bracket.side
@@ -231,6 +248,16 @@ def rules_for(strategy: bt.Strategy) -> RiskRules:
     return RiskRules(
         cash=cash, fee_share=fee_share, tick=facts.tick, step=facts.step, min_notional=facts.min_notional
     )
+
+
+def funding_of(order: Any) -> float:
+    """Return what the position of an order's bracket had paid when it filled; of an entry, until now."""
+    return float(order.info.get("funding", 0.0))
+
+
+def _rates(data: Any) -> FloatArray | None:
+    charged = isinstance(data, BarsFeed) and data.bars.carry is not None
+    return rates_of(data.bars) if charged else None
 
 
 def _live(order: Any) -> bool:

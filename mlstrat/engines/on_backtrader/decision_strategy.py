@@ -7,7 +7,7 @@ from typing import Any
 import backtrader as bt
 
 from mlstrat.engines.on_backtrader.advisor import NO_TRADE, Advice, Advisor
-from mlstrat.engines.on_backtrader.broker import RuleBroker, rules_for
+from mlstrat.engines.on_backtrader.broker import RuleBroker, funding_of, rules_for
 from mlstrat.engines.on_backtrader.feed import row_of, seconds_of_a_bar
 from mlstrat.engines.on_backtrader.gate import BreakerGate
 from mlstrat.engines.on_backtrader.recorder import Recorder
@@ -117,14 +117,14 @@ class DecisionStrategy(bt.Strategy):  # type: ignore[misc]
             if place == 0:
                 self._fill = order.executed.exbits[-1]
             else:
-                self._closed(order.executed.exbits[-1].price)
+                self._closed(order.executed.exbits[-1].price, funding_of(order))
 
-    def _closed(self, price: float) -> None:
+    def _closed(self, price: float, funding: float) -> None:
         """Tell the breakers what the trade made, to the kernel's bit, and cancel what is left of it."""
         size, paid = self._fill.size, self._fill.price
         side, units = (1 if size > 0 else -1), abs(size)
         fees = units * (paid + price) * self.rules.fee_share
-        self._gate.trade_closed(profit_of(side, units, paid, price, fees))
+        self._gate.trade_closed(profit_of(side, units, paid, price, fees + funding))
         for sibling in self._bracket:
             if sibling.alive():
                 self.cancel(sibling)

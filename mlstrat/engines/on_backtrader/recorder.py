@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import backtrader as bt
 import numpy as np
 
-from mlstrat.engines.on_backtrader.feed import times_of
+from mlstrat.engines.on_backtrader.broker import RuleBroker, funding_of
+from mlstrat.engines.on_backtrader.feed import BarsFeed, times_of
 from mlstrat.execution.types import OPEN, STOP, TARGET, TIME, Result, Trades
 
 _REASONS = {bt.Order.Stop: STOP, bt.Order.Limit: TARGET}
@@ -19,6 +20,7 @@ _FIELDS = {
     "commission": np.float64,
     "profit": np.float64,
     "reason": np.int8,
+    "funding": np.float64,
 }
 
 
@@ -34,7 +36,7 @@ class Recorder(bt.Analyzer):  # type: ignore[misc]
         """Start an empty record."""
         self._equity: list[float] = []
         self._closed: list[tuple[float, ...]] = []
-        self._entry: tuple[int, bt.OrderExecutionBit] | None = None
+        self._entry: tuple[int, bt.Order, bt.OrderExecutionBit] | None = None
 
     def next(self) -> None:
         """Book the equity of a close of the first feed."""
@@ -48,11 +50,12 @@ class Recorder(bt.Analyzer):  # type: ignore[misc]
         fill, bar = order.executed.exbits[-1], len(order.data) - 1
         if fill.closed and self._entry is not None:
             reason = _REASONS.get(order.exectype, TIME)
-            fees = self._entry[1].openedcomm + fill.closedcomm
-            self._closed.append(self._row(bar, fill.price, fees, fill.pnl - fees, reason))
+            fees, funding = self._entry[2].openedcomm + fill.closedcomm, funding_of(order)
+            profit = fill.pnl - (fees + funding)
+            self._closed.append(self._row(bar, fill.price, fees, profit, reason, funding))
             self._entry = None
         if fill.opened:
-            self._entry = (bar, fill)
+            self._entry = (bar, order, fill)
 
     def stop(self) -> None:
         """Put the result together."""
@@ -69,24 +72,30 @@ class Recorder(bt.Analyzer):  # type: ignore[misc]
             zero_units=counts.zero_units,
             rules=strategy.rules,
             engine="backtrader",
+            charged=isinstance(strategy.broker, RuleBroker)
+            and isinstance(data, BarsFeed)
+            and data.bars.carry is not None,
         )
 
     def _still_open(self) -> list[tuple[float, ...]]:
         if self._entry is None:
             return []
-        data, fill = self.strategy.data, self._entry[1]
-        mark, fees = data.close[0], fill.openedcomm
+        data, (_, order, fill) = self.strategy.data, self._entry
+        mark, fees, funding = data.close[0], fill.openedcomm, funding_of(order)
         costs = self.strategy.broker.getcommissioninfo(data)
-        profit = costs.profitandloss(fill.opened, fill.price, mark) - fees
-        return [self._row(len(data) - 1, mark, fees, profit, OPEN)]
+        profit = costs.profitandloss(fill.opened, fill.price, mark) - (fees + funding)
+        return [self._row(len(data) - 1, mark, fees, profit, OPEN, funding)]
 
-    def _row(self, bar: int, price: float, fees: float, profit: float, reason: int) -> tuple[float, ...]:
+    def _row(
+        self, bar: int, price: float, fees: float, profit: float, reason: int, funding: float
+    ) -> tuple[float, ...]:
         if self._entry is None:
             raise AssertionError("a trade is recorded only after its entry")
-        entry_bar, fill = self._entry
+        entry_bar, _, fill = self._entry
         side = 1 if fill.opened > 0 else -1
         units = abs(fill.opened)
-        return (entry_bar - 1, entry_bar, bar, side, units, fill.price, price, fees, profit, reason)
+        paid = (entry_bar - 1, entry_bar, bar, side, units, fill.price)
+        return (*paid, price, fees, profit, reason, funding)
 
 
 def _trades(rows: Sequence[tuple[float, ...]]) -> Trades:

@@ -9,7 +9,7 @@ import numpy as np
 from mlstrat.data.bars import PRICES, Bars
 from mlstrat.engines.on_pynecore.booked import result_of
 from mlstrat.engines.on_pynecore.runtime import run_strategy
-from mlstrat.errors import DataError
+from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.kernel import check_aligned
 from mlstrat.execution.types import Decisions, Result, RiskRules
 from mlstrat.pine.replay import replay_script
@@ -41,9 +41,14 @@ def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
     DataError
         The decisions are not aligned with the bars, or prices lie on no grid that Pine can show.
     ConfigError
-        Rules that Pine's emulator cannot follow, such as slippage in parts of a tick.
+        Rules that Pine's emulator cannot follow, such as slippage in parts of a tick; or the bars have a
+        carry, since a Pine strategy is charged no funding.
     """
     check_aligned(bars, decisions)
+    if bars.carry is not None:
+        raise ConfigError(
+            "Pine charges neither funding nor borrow: give bars.without_carry(), or choose another engine."
+        )
     chart = _on_the_grid(bars, rules)
     replay = replay_script(bars, decisions, chart, bars.symbol)
     with tempfile.TemporaryDirectory(prefix="mlstrat-pine-") as folder:

@@ -1,6 +1,7 @@
 """The one execution rule as vectorbt's callbacks: one asks for the fills of a bar, one acts at its close.
 
-They decide from vectorbt's own cash, position and order records, never from books of their own.
+They decide from vectorbt's own cash, position and order records, never from books of their own; funding,
+which vectorbt does not know, they take from its cash and write down.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from vectorbt.portfolio.enums import NoOrder, OrderStatus
 from vectorbt.portfolio.nb import order_nb
 
 from mlstrat.arrays import FloatArray, IntArray, SideArray, njit
+from mlstrat.execution.carry import close_charge, exit_charge, gap_charge
 from mlstrat.execution.rule import (
     breaker_start,
     breaker_step,
@@ -36,6 +38,7 @@ class Plan(NamedTuple):
 
     `spare` is cash that vectorbt's account holds besides that of the rules. vectorbt takes amounts within a
     billionth of each other for equal and forgets what remains; with cash to spare no entry takes nearly all.
+    `rates` are those of `mlstrat.execution.carry`, without rows where nothing is charged.
     """
 
     bars: FloatArray
@@ -47,6 +50,7 @@ class Plan(NamedTuple):
     target: FloatArray
     max_bars: IntArray
     rules: FloatArray
+    rates: FloatArray
     spare: float
 
 
@@ -54,13 +58,18 @@ class Desk(NamedTuple):
     """What the callbacks hand to one another and vectorbt does not keep.
 
     `pending` holds the units of the entry that was sent at the last close, 0 for none; `reason` says of
-    each bar why a trade ended in it, OPEN where none did.
+    each bar why a trade ended in it, OPEN where none did; `charged` says what was
+    taken from cash in each bar, `paid` what the last trade has paid so far, and `funding` of each bar what
+    the trade that ended in it had paid.
     """
 
     pending: FloatArray
     breakers: FloatArray
     counts: IntArray
     reason: SideArray
+    charged: FloatArray
+    paid: FloatArray
+    funding: FloatArray
 
 
 def _compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -72,7 +81,10 @@ def new_desk(plan: Plan) -> Desk:
     """Return the desk before the first bar."""
     counts = np.zeros(6, np.int64)
     counts[SIGNAL_BAR] = counts[REFUSED] = -1
-    return Desk(np.zeros(1), breaker_start(plan.rules), counts, np.zeros(len(plan.bars), np.int8))
+    n = len(plan.bars)
+    breakers = breaker_start(plan.rules)
+    reason, charged, funding = np.zeros(n, np.int8), np.zeros(n), np.zeros(n)
+    return Desk(np.zeros(1), breakers, counts, reason, charged, np.zeros(1), funding)
 
 
 @_compiled
@@ -82,12 +94,16 @@ def ask_fills(ctx: Any, plan: Plan, desk: Desk) -> tuple[int, Any]:
     signal = desk.counts[SIGNAL_BAR]
     if signal < 0 or desk.counts[REFUSED] >= 0:
         return -1, NoOrder
-    side = int(plan.side[signal])
+    side, charged = int(plan.side[signal]), len(plan.rates) > 0
     open_, high, low = plan.bars[t, 0], plan.bars[t, 1], plan.bars[t, 2]
+    held = ctx.last_position[column]
+    if charged and held != 0.0 and ctx.call_idx == 0:
+        _charge(ctx, gap_charge(plan.rates, t, side, abs(held), open_), desk)
     units, price = desk.pending[0], entry_price(side, open_, plan.rules)
     if units > 0.0:
         desk.pending[0] = 0.0
         if payable(side, units, price, ctx.last_cash[column] - plan.spare, plan.rules):
+            desk.paid[0] = 0.0
             return _order(ctx, side * units, price, plan, desk)
         desk.counts[CANCELLED] += 1
     held = ctx.last_position[column]
@@ -99,7 +115,20 @@ def ask_fills(ctx: Any, plan: Plan, desk: Desk) -> tuple[int, Any]:
     if reason == OPEN:
         return -1, NoOrder
     desk.reason[t] = reason
+    if charged:
+        stop, target = plan.stop[signal], plan.target[signal]
+        _charge(ctx, exit_charge(plan.rates, t, side, abs(held), stop, target, due, open_, price), desk)
+    desk.funding[t] = desk.paid[0]
     return _order(ctx, -held, price, plan, desk)
+
+
+@_compiled
+def _charge(ctx: Any, amount: float, desk: Desk) -> None:
+    column = ctx.from_col
+    ctx.last_cash[column] -= amount
+    ctx.last_free_cash[column] -= amount
+    desk.charged[ctx.i] += amount
+    desk.paid[0] += amount
 
 
 @_compiled
@@ -121,7 +150,11 @@ def note_refusal(ctx: Any, plan: Plan, desk: Desk) -> None:
 def act_at_close(ctx: Any, plan: Plan, desk: Desk) -> None:
     """Post-segment callback: breakers and, when flat with none open, the candidate of this close."""
     column, t, counts = ctx.from_col, ctx.i, desk.counts
-    if ctx.last_position[column] != 0.0 or counts[REFUSED] >= 0:
+    held = ctx.last_position[column]
+    if held != 0.0 and len(plan.rates):
+        side = 1 if held > 0.0 else -1
+        _charge(ctx, close_charge(plan.rates, t, side, abs(held), plan.bars[t, 3]), desk)
+    if held != 0.0 or counts[REFUSED] >= 0:
         return
     if desk.reason[t] != OPEN:
         _tell_breakers(ctx, plan, desk)
@@ -144,5 +177,5 @@ def _tell_breakers(ctx: Any, plan: Plan, desk: Desk) -> None:
     last = ctx.last_oidx[ctx.from_col]
     entry, exit_ = ctx.order_records[last - 1], ctx.order_records[last]
     side = int(plan.side[desk.counts[SIGNAL_BAR]])
-    fees = entry["fees"] + exit_["fees"]
+    fees = entry["fees"] + exit_["fees"] + desk.paid[0]
     breaker_trade(desk.breakers, profit_of(side, entry["size"], entry["price"], exit_["price"], fees))

@@ -63,7 +63,9 @@ def portfolio(
     """Return a `vectorbt.Portfolio` of the fills of one result, or of several on the same bars.
 
     Nothing is simulated again. Statistics, trades, drawdowns and plots are vectorbt's own. A year has
-    `bars.bars_per_year` bars, so that `sharpe_ratio()` is `mlstrat.execution.metrics.sharpe`.
+    `bars.bars_per_year` bars, so that `sharpe_ratio()` is `mlstrat.execution.metrics.sharpe`. vectorbt makes
+    equity of orders alone and knows no funding: what a trade paid of it is a fee of its last order here, so
+    that profits are the result's and equity is at every close at which nothing is held.
 
     Parameters
     ----------
@@ -123,12 +125,14 @@ def orders_of(result: Result, column: int = 0) -> np.ndarray:
     -------
     (n_orders,) order_dt
         Two for a closed trade and one for an open one, in the order in which they were filled. The first
-        commission of a trade is that of its entry by the rules, the second all else that it paid.
+        commission of a trade is that of its entry by the rules, the second all else that it paid, funding
+        with it.
     """
     t = result.trades
-    entry_fees = np.where(t.closed, t.units * t.entry_price * result.rules.fee_share, t.commission)
+    costs = t.commission + t.funding
+    entry_fees = np.where(t.closed, t.units * t.entry_price * result.rules.fee_share, costs)
     entry = (t.entry_bar, t.units, t.entry_price, entry_fees, _order_side(t.side))
-    exit_ = (t.exit_bar, t.units, t.exit_price, t.commission - entry_fees, _order_side(-t.side))
+    exit_ = (t.exit_bar, t.units, t.exit_price, costs - entry_fees, _order_side(-t.side))
     records = np.zeros((len(t), 2), order_dt)
     for place, fills in enumerate((entry, exit_)):
         for name, values in zip(("idx", "size", "price", "fees", "side"), fills, strict=True):

@@ -22,6 +22,7 @@ from mlstrat.engines.on_vectorbt.order_function import (
 )
 from mlstrat.engines.on_vectorbt.rule_portfolio import closes
 from mlstrat.errors import DataError
+from mlstrat.execution.carry import rates_of
 from mlstrat.execution.kernel import check_aligned
 from mlstrat.execution.rule import profit_of
 from mlstrat.execution.types import CASH, OPEN, Decisions, Result, RiskRules, Trades
@@ -32,7 +33,9 @@ def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
 
     `vectorbt.Portfolio.from_order_func` with a flexible order function: it asks for the fills, and vectorbt
     books cash, position and commission. Trades are read from its order records and equity is its value, so
-    that they check the kernel's bookkeeping. It is hundreds of times slower than the kernel.
+    that they check the kernel's bookkeeping. vectorbt knows no funding: what is charged is taken from its
+    cash during the simulation, and from its value and the trades' profits, which it makes of orders alone,
+    afterwards. It is hundreds of times slower than the kernel.
 
     Parameters
     ----------
@@ -65,6 +68,7 @@ def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
         decisions.target,
         decisions.max_bars,
         rules.as_row(),
+        rates_of(bars),
         spare=rules.cash,
     )
     booked, desk = _booked(bars, plan)
@@ -78,7 +82,7 @@ def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
     return Result(
         symbol=bars.symbol,
         time=bars.time,
-        equity=booked.value().to_numpy() - plan.spare,
+        equity=booked.value().to_numpy() - plan.spare - np.cumsum(desk.charged),
         trades=_trades(booked.orders.values, desk, bars),
         cancelled=int(counts[CANCELLED]),
         sent=int(counts[SENT]),
@@ -86,6 +90,7 @@ def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
         zero_units=int(counts[ZERO_UNITS]),
         rules=rules,
         engine="vectorbt",
+        charged=bars.carry is not None,
     )
 
 
@@ -121,7 +126,9 @@ def _trades(orders: Any, desk: Desk, bars: Bars) -> Trades:
     commission[:n_closed] += exits["fees"]
     side = np.where(entries["side"] == OrderSide.Buy, 1, -1).astype(np.int8)
     units, entry_price = entries["size"].copy(), entries["price"].copy()
-    columns = zip(side, units, entry_price, exit_price, commission, strict=True)
+    funding = np.full(n, desk.paid[0])
+    funding[:n_closed] = desk.funding[exits["idx"]]
+    columns = zip(side, units, entry_price, exit_price, commission + funding, strict=True)
     return Trades(
         signal_bar=entries["idx"] - 1,
         entry_bar=entries["idx"].copy(),
@@ -133,4 +140,5 @@ def _trades(orders: Any, desk: Desk, bars: Bars) -> Trades:
         commission=commission,
         profit=np.array([profit_of(*row) for row in columns], np.float64),
         reason=reason,
+        funding=funding,
     )

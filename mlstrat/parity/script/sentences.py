@@ -14,6 +14,10 @@ from mlstrat.pine.text import TOKEN_BUDGET
 from mlstrat.reports.tradingview import tiny
 from mlstrat.reports.wording import plural
 
+UNCHARGED = (
+    "The run charged funding or borrow, which a script cannot: trades, sizes and equity of both sides are "
+    "without them here."
+)
 OFF_GRID = 1e-6  # of a tick: more than rounding leaves
 
 
@@ -32,6 +36,8 @@ def sentences(verified: ScriptVerified) -> list[str]:
     later = [case for case in verified.cases if case.measured.from_run is not None]
     if later:
         said.append(_of_later(later))
+    if verified.run.past.bars.carry is not None:
+        said.append(UNCHARGED)
     if verified.second is not None:
         said.append(_of_second(verified.second))
     return [*said, _of_size(verified)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,10 @@ from mlstrat.parity.tradingview.zone import FEW, entries_matched, find_zone, oth
 from mlstrat.parity.verify import TRADES, Past, read_past
 from mlstrat.parity.written_trades import compare_written
 from mlstrat.runfolder import PREDICTIONS
+
+_UNCHARGED = (
+    "The run charged funding or borrow, which a script cannot: the list is compared with the run without."
+)
 
 
 @dataclass(frozen=True)
@@ -233,9 +237,12 @@ def compare_run(
             f"{folder / TRADES} does not hold the trades that follow from the run's decisions: see "
             f"`mlstrat verify {folder}`."
         )
+    bars_there = past.bars.without_carry()
     found = compare(
-        past.bars, past.decisions, past.rules, listed, tz=tz, newest=_newest(folder / PREDICTIONS)
+        bars_there, past.decisions, past.rules, listed, tz=tz, newest=_newest(folder / PREDICTIONS)
     )
+    if past.bars.carry is not None:
+        found = replace(found, settings=(_UNCHARGED, *found.settings))
     return past, found
 
 
