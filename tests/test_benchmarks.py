@@ -49,6 +49,16 @@ SMALL = {
             "peak_gib_100k",
         },
     ),
+    "truth": (
+        ["--series", "3", "--columns", "50", "--bars", "6000", "--full-runs", "1", "--power-series", "2"],
+        {
+            "false_edge_share",
+            "false_edge_full_runs",
+            "power_at_reference",
+            "power_curve",
+            "seconds_sweep_500",
+        },
+    ),
     "sentiment": (
         ["--headlines", "300", "--million", "2000", "--chunk", "200", "--random", "200", "--repeats", "1"],
         {"vader"},
