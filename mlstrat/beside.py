@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from mlstrat import foldcache, ledger
+from mlstrat import foldcache
 from mlstrat.arrays import FloatArray, TimeArray
 from mlstrat.errors import RunFolderError
 from mlstrat.evidence import Others
 from mlstrat.files import make_folder
 from mlstrat.foldcache import FoldCache
-from mlstrat.ledger import Ledger, Trial, Tried
 from mlstrat.pipeline import Watcher
 from mlstrat.runfolder import Inputs
-from mlstrat.trial_returns import Kept, by_day, days_of, keep, others_of
-from mlstrat.trialkeys import trial_key
+from mlstrat.trials.keys import trial_key
+from mlstrat.trials.ledger import Ledger, Trial, Tried
+from mlstrat.trials.returns import Kept, by_day, days_of, keep, others_of
 
 
 def cache_beside(folder: Path, watcher: Watcher) -> FoldCache | None:
@@ -37,7 +37,7 @@ def trials_beside(
 
     None, with a note, where the ledger cannot be written.
     """
-    book = Ledger(folder.absolute().parent / ledger.FILE)
+    book = Ledger.beside(folder)
     content = {"name": name, "config_sha256": inputs.config_sha256, "engine": inputs.engine}
     this = Trial("run", inputs.key, content, trial_key(inputs.config, inputs.basis_sha256), inputs.span)
     try:
@@ -69,7 +69,7 @@ def known_beside(
     watcher : Watcher
         Told where the ledger cannot be used; the answers are then None.
     """
-    book = Ledger(folder.absolute().parent / ledger.FILE)
+    book = Ledger.beside(folder)
     own, day = trial_key(inputs.config, inputs.basis_sha256), days_of(close_time)
     try:
         keep(book, [Kept(own, trades, int(day[0]), by_day(returns[:, None], day)[:, 0])])

@@ -15,8 +15,8 @@ from mlstrat.arrays import FloatArray
 from mlstrat.capsule import Capsule, dumps, loads
 from mlstrat.errors import RunFolderError
 from mlstrat.files import new_folder, sha256_of, write_bytes, write_json
-from mlstrat.ledger import Trial
 from mlstrat.models.stacking import Inner
+from mlstrat.trials.ledger import Trial
 from mlstrat.tune import Tuning, tuning_of
 from mlstrat.window import FittedWindow
 

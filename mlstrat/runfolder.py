@@ -20,10 +20,10 @@ from mlstrat.data.bars import Bars
 from mlstrat.data.carry import BORROW, FUNDING
 from mlstrat.errors import RunFolderError
 from mlstrat.files import drop_unfinished, locked, sha256_of, write_json
-from mlstrat.ledger import Span
 from mlstrat.provenance import code_sha256, own_versions, versions
 from mlstrat.sentiment.align import SentimentSeries
-from mlstrat.trialkeys import basis_of, span_of
+from mlstrat.trials.keys import basis_of, span_of
+from mlstrat.trials.ledger import Span
 
 MANIFEST = "manifest.json"
 FOLDS = "folds"
@@ -33,7 +33,7 @@ _FOLLOWS = ("span", "basis_sha256")
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that determines a run's result, and what `mlstrat.trialkeys` makes of it."""
+    """Everything that determines a run's result, and what `mlstrat.trials.keys` makes of it."""
 
     config: dict[str, Any]
     engine: str

@@ -22,7 +22,6 @@ from mlstrat.arrays import IntArray
 from mlstrat.config import ModelsConfig
 from mlstrat.config_tune import TUNABLE, Bound, TuneConfig
 from mlstrat.errors import MissingExtraError, ModelError, NotEnoughBarsError
-from mlstrat.ledger import Trial
 from mlstrat.models.ensemble import PROB_UP, advance_block, start_state
 from mlstrat.models.fitting import ALL_FEATURES, fit_with_guests
 from mlstrat.models.guests import predict_with
@@ -30,6 +29,7 @@ from mlstrat.models.sample import Sample, fit_rows
 from mlstrat.models.scores import log_loss
 from mlstrat.models.selection import Selection
 from mlstrat.splits import purge
+from mlstrat.trials.ledger import Trial
 
 if TYPE_CHECKING:
     import optuna

@@ -12,11 +12,11 @@ from mlstrat.errors import ConfigError, DataError, RunFolderError
 from mlstrat.evidence import Others, judge, plain_words, with_trials
 from mlstrat.evidence.stored import as_plain, from_plain
 from mlstrat.files import sha256_of
-from mlstrat.judging import judge_folder
-from mlstrat.judging_returns import entries, judge_returns
-from mlstrat.ledger import Ledger, Trial
-from mlstrat.trial_returns import Kept, keep
-from mlstrat.trialkeys import trial_key
+from mlstrat.judging import judge_folder, judge_returns
+from mlstrat.judging.files import entries
+from mlstrat.trials.keys import trial_key
+from mlstrat.trials.ledger import Ledger, Trial
+from mlstrat.trials.returns import Kept, keep
 
 BARS = 1200
 INPUTS = {

@@ -8,9 +8,9 @@ import pytest
 
 from mlstrat.backtest import backtest
 from mlstrat.config import parse_config
-from mlstrat.ledger import Ledger
 from mlstrat.pipeline import load_bars, run
 from mlstrat.sentiment.align import neutral
+from mlstrat.trials.ledger import Ledger
 
 pytest.importorskip("optuna")
 

@@ -76,7 +76,7 @@ def evidence(
     if returns is None and given:
         raise ConfigError(f"{given[0]} is for a file of returns: leave it out for a folder.")
     if returns is not None:
-        from mlstrat.judging_returns import judge_returns
+        from mlstrat.judging import judge_returns
 
         verdict = judge_returns(
             returns,

@@ -64,11 +64,11 @@ def _print_score(config: RunConfig, console: Console) -> None:
     with watching() as watcher:
         cost = profile_cost(config, watcher)
     table = Table(title="What the small profile costs, out of sample and after costs")
-    for heading in ("profile", "log loss", "gain on base rate", "trades", "return", "Sharpe ratio"):
+    for heading in ("profile", "log loss", "gain on base rate", "trades", "return"):
         table.add_column(heading, justify="left" if heading == "profile" else "right")
     for profile, row in (("pine", cost.small), ("full", cost.full)):
-        money = f"{row.total_return:.2%}", f"{row.sharpe:.2f}"
-        table.add_row(profile, f"{row.log_loss:.5f}", f"{row.skill:.5f}", f"{row.trades:,}", *money)
+        told = f"{row.log_loss:.5f}", f"{row.skill:.5f}", f"{row.trades:,}", f"{row.total_return:.2%}"
+        table.add_row(profile, *told)
     console.print(table)
     console.print(cost.sentence, markup=False)
 

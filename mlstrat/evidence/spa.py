@@ -113,13 +113,13 @@ def superior_ability(
             )
         table = np.column_stack([table, others])
     length = common_block(table[:, :own]) if block is None else float(block)
-    run = max(1, int(min(length / _PIECES, len(table) / 10.0)))
+    run = bars_per_run(len(table), length)
     runs = added_up(table, run)
     moves = moving(runs)
     runs, places = kept(runs, moves), places[moves[:own]]
     if not len(places):
         return _untested(draws)
-    weights = _weights(len(runs), length / run, draws, seed)
+    weights = drawn_weights(len(runs), length / run, draws, seed)
     found = compare(runs, weights, length / run, among=len(places))
     return SuperiorAbility(
         p=found.share_beyond("consistent"),
@@ -137,6 +137,11 @@ def superior_ability(
 def _untested(draws: int) -> SuperiorAbility:
     nan = math.nan
     return SuperiorAbility(nan, nan, nan, nan, best=-1, naive_p=nan, tested=0, block=nan, draws=draws)
+
+
+def bars_per_run(n_bars: int, block: float) -> int:
+    """Return how many bars are added up before the test: a quarter of a block, and ten runs at least."""
+    return max(1, int(min(block / _PIECES, n_bars / 10.0)))
 
 
 def added_up(table: FloatArray, run: int) -> FloatArray:
@@ -239,7 +244,8 @@ def _kernel_sum(n: int, block: float) -> float:
     return min(2.0 * float(np.sum(_kernel(n, block))) - 1.0, 0.5 * n)
 
 
-def _weights(n: int, block: float, draws: int, seed: int) -> Iterator[FloatArray]:
+def drawn_weights(n: int, block: float, draws: int, seed: int) -> Iterator[FloatArray]:
+    """(some, n) how often each of n rows is in each draw of the stationary bootstrap, some at a time."""
     random = np.random.default_rng(seed)
     for done in range(0, draws, _CHUNK):
         starts, lengths = stationary_blocks(n, block, min(_CHUNK, draws - done), random)

@@ -20,8 +20,9 @@ from mlstrat.execution.types import CASH, FEE, OPEN, SLIP, TICK, Decisions, Resu
 
 # Columns of the kernel's trade rows.
 _SIGNAL, _ENTRY, _EXIT, _SIDE, _UNITS, _BUY, _SELL, _COMMISSION, _PROFIT, _REASON, _FUNDING = range(11)
+ROW_WIDTH = 11
 # Counters.
-_CANCELLED, _SENT, _BLOCKED, _ZERO = range(4)
+CANCELLED, SENT, BLOCKED, ZERO = range(4)
 
 
 def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
@@ -60,18 +61,7 @@ def simulate(bars: Bars, decisions: Decisions, rules: RiskRules) -> Result:
         rules.as_row(),
         rates_of(bars),
     )
-    return Result(
-        symbol=bars.symbol,
-        time=bars.time,
-        equity=equity,
-        trades=_trades(rows),
-        cancelled=int(counts[_CANCELLED]),
-        sent=int(counts[_SENT]),
-        blocked=int(counts[_BLOCKED]),
-        zero_units=int(counts[_ZERO]),
-        rules=rules,
-        charged=bars.carry is not None,
-    )
+    return result_of(bars, rules, rows, equity, counts)
 
 
 def check_aligned(bars: Bars, decisions: Decisions) -> None:
@@ -81,6 +71,22 @@ def check_aligned(bars: Bars, decisions: Decisions) -> None:
             f"decisions of {decisions.symbol} ({len(decisions):,} rows) do not match the bars of "
             f"{bars.symbol} ({len(bars):,} rows): decide on the same bars that you execute on."
         )
+
+
+def result_of(bars: Bars, rules: RiskRules, rows: FloatArray, equity: FloatArray, counts: IntArray) -> Result:
+    """Return what a loop over the bars wrote down as a result."""
+    return Result(
+        symbol=bars.symbol,
+        time=bars.time,
+        equity=equity,
+        trades=_trades(rows),
+        cancelled=int(counts[CANCELLED]),
+        sent=int(counts[SENT]),
+        blocked=int(counts[BLOCKED]),
+        zero_units=int(counts[ZERO]),
+        rules=rules,
+        charged=bars.carry is not None,
+    )
 
 
 def _trades(rows: FloatArray) -> Trades:
@@ -101,7 +107,7 @@ def _trades(rows: FloatArray) -> Trades:
 
 
 @njit
-def _record(
+def record(
     row: FloatArray,
     signal: int,
     entry: int,
@@ -114,6 +120,7 @@ def _record(
     funding: float,
     reason: int,
 ) -> float:
+    """Write a trade down in a row of width `ROW_WIDTH`, and return its profit."""
     row[_SIGNAL], row[_ENTRY], row[_EXIT], row[_SIDE] = signal, entry, exit_, held
     row[_UNITS], row[_BUY], row[_SELL] = quantity, paid, price
     row[_COMMISSION], row[_FUNDING], row[_REASON] = fees, funding, reason
@@ -135,7 +142,7 @@ def _simulate(
     rates: FloatArray,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     n = len(bars)
-    rows = np.zeros((n, 11))
+    rows = np.zeros((n, ROW_WIDTH))
     equity = np.empty(n)
     counts = np.zeros(4, np.int64)
     breakers = breaker_start(rules)
@@ -159,7 +166,7 @@ def _simulate(
                 cash -= quantity * paid * (held + fee)
                 funding = 0.0
             else:
-                counts[_CANCELLED] += 1
+                counts[CANCELLED] += 1
             order = 0.0
         if held != 0:
             due = max_bars[signal] > 0 and t > signal + max_bars[signal]
@@ -177,7 +184,7 @@ def _simulate(
                 cash += quantity * price * (held - fee)
                 fees = quantity * (paid + price) * fee
                 row = rows[n_trades]
-                profit = _record(row, signal, entry, t, held, quantity, paid, price, fees, funding, reason)
+                profit = record(row, signal, entry, t, held, quantity, paid, price, fees, funding, reason)
                 n_trades += 1
                 breaker_trade(breakers, profit)
                 held = 0
@@ -185,16 +192,16 @@ def _simulate(
         if held == 0:
             allowed = breaker_step(breakers, t, bars[t, 5] + bar_seconds, cash, rules)
             if side[t] != 0:
-                counts[_SENT] += 1
+                counts[SENT] += 1
                 if not allowed:
-                    counts[_BLOCKED] += 1
+                    counts[BLOCKED] += 1
                     continue
                 order = units_for(cash, close, fraction[t], units[t], rules)
                 if order == 0.0:
-                    counts[_ZERO] += 1
+                    counts[ZERO] += 1
                 signal = t
     if held != 0:
         mark, fees = bars[n - 1, 3], quantity * paid * fee
-        _record(rows[n_trades], signal, entry, n - 1, held, quantity, paid, mark, fees, funding, OPEN)
+        record(rows[n_trades], signal, entry, n - 1, held, quantity, paid, mark, fees, funding, OPEN)
         n_trades += 1
     return rows[:n_trades].copy(), equity, counts

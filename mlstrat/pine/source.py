@@ -164,7 +164,6 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
     money, forecast = metrics["performance"], metrics["forecast"]
     numbers = (
         ("return", money["total_return"], ".2%"),
-        ("Sharpe ratio", money["sharpe"], ".2f"),
         ("deepest drawdown", money["max_drawdown"], ".2%"),
         ("log loss", forecast["log_loss"], ".4f"),
         ("base rate's", forecast["base_log_loss"], ".4f"),
@@ -173,8 +172,21 @@ def _measured(metrics: Mapping[str, Any]) -> list[str]:
     span = f"{_day(metrics['from'])} to {_day(metrics['to'])}"
     return [
         f"Out of sample from {span}, costs included: {int(money['trades']):,} trades, {listed}.",
+        *_sharpe(metrics.get("evidence")),
         *(str(sentence).replace("\u00a0", " ") for sentence in metrics["verdict"]),
     ]
+
+
+def _sharpe(evidence: Mapping[str, Any] | None) -> list[str]:
+    """Return the Sharpe ratio with what it means; nothing where no test was made, as by earlier versions."""
+    if not evidence or not evidence["judged"]:
+        return []
+    ratio, judged = evidence["sharpe"], evidence["judged"]
+    if judged["p"] is None or None in ratio.values():
+        return []
+    bounds = f"95 % interval {ratio['low']:.2f} to {ratio['high']:.2f}"
+    tried = "1 trial" if judged["trials"] == 1 else f"{judged['trials']:,} trials"
+    return [f"Sharpe ratio {ratio['estimate']:.2f} ({bounds}; SPA p {judged['p']:.3f}, {tried} counted)."]
 
 
 def _day(moment: str) -> str:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
         RandomEntry,
         ShuffledTrades,
     )
-    from mlstrat.ledger import Tried
     from mlstrat.stress import BreakEven, FillMatrix
+    from mlstrat.trials.ledger import Tried
 
 HORIZONS = (1, 2, 4, 8, 12, 24, 48, 96)
 LEAST_BARS = 32  # below this no verdict can be computed

@@ -14,7 +14,6 @@ from mlstrat.config import RunConfig
 from mlstrat.data.bars import Bars
 from mlstrat.errors import DataError
 from mlstrat.execution.types import DECISION_COLUMNS, Decisions, Result
-from mlstrat.ledger import Tried
 from mlstrat.predictions import Predictions
 from mlstrat.reports.ablation import Ablation
 from mlstrat.reports.controls import Controls
@@ -22,6 +21,7 @@ from mlstrat.sentiment.align import SentimentSeries
 from mlstrat.signals.funnel import Funnel
 from mlstrat.signals.overlap import Overlap
 from mlstrat.signals.risk import RiskColumns
+from mlstrat.trials.ledger import Tried
 
 if TYPE_CHECKING:
     from mlstrat.evidence import Others

@@ -11,8 +11,8 @@ from mlstrat.reports.wording import NO_VALUE, bounds, chance, count, number, per
 
 if TYPE_CHECKING:
     from mlstrat.evidence import Evidence
-    from mlstrat.ledger import Tried
     from mlstrat.stress import BreakEven
+    from mlstrat.trials.ledger import Tried
 
 Tile = tuple[str, str, str]
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlstrat.arrays import FloatArray
-from mlstrat.bootstrap import Interval, stationary_blocks
-from mlstrat.evidence.blocks import weights_of
-from mlstrat.evidence.spa import added_up, compare
+from mlstrat.bootstrap import Interval
+from mlstrat.evidence.spa import added_up, bars_per_run, compare, drawn_weights
 from mlstrat.execution.metrics import sharpe
 
 LEAST_BARS = 10  # that the test asks for
-_CHUNK = 256
-_PIECES = 4.0
 _UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
@@ -57,9 +53,9 @@ class SharedDraws:
     """
 
     def __init__(self, n_bars: int, block: float, draws: int, seed: int) -> None:
-        self._run = max(1, int(min(block / _PIECES, n_bars / 10.0)))
+        self._run = bars_per_run(n_bars, block)
         self._block = block / self._run
-        self._weights = list(_weights(n_bars // self._run, self._block, draws, seed))
+        self._weights = list(drawn_weights(n_bars // self._run, self._block, draws, seed))
 
     def judge(self, table: FloatArray, bars_per_year: float) -> list[Judged]:
         """Test each column of simple returns of a bar by itself, and bound its Sharpe ratio.
@@ -105,11 +101,3 @@ def _interval(returns: FloatArray, drawn: FloatArray, bars_per_year: float) -> I
         return _UNKNOWN
     low, high = np.quantile(known, [0.025, 0.975])
     return Interval(estimate, float(low), float(high))
-
-
-def _weights(n: int, block: float, draws: int, seed: int) -> Iterator[FloatArray]:
-    """(some, n) how often each run is in each draw, in the order in which `superior_ability` draws."""
-    random = np.random.default_rng(seed)
-    for done in range(0, draws, _CHUNK):
-        starts, lengths = stationary_blocks(n, block, min(_CHUNK, draws - done), random)
-        yield weights_of(starts, lengths, n)

@@ -7,23 +7,26 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray, SideArray, njit
 from mlstrat.data.bars import Bars
 from mlstrat.execution.carry import close_charge, exit_charge, gap_charge, rates_of
-from mlstrat.execution.kernel import check_aligned
+from mlstrat.execution.kernel import (
+    BLOCKED,
+    CANCELLED,
+    ROW_WIDTH,
+    SENT,
+    ZERO,
+    check_aligned,
+    record,
+    result_of,
+)
 from mlstrat.execution.rule import (
     breaker_start,
     breaker_step,
     breaker_trade,
     payable,
-    profit_of,
     units_for,
 )
-from mlstrat.execution.types import CASH, FEE, OPEN, SLIP, TICK, Decisions, Result, RiskRules, Trades
+from mlstrat.execution.types import CASH, FEE, OPEN, SLIP, TICK, Decisions, Result, RiskRules
 from mlstrat.stress.assumption import DELAY, HALF_SPREAD, SHARE, WORST, Assumption
 from mlstrat.stress.fills import at_most, paid_under, seen_target, step_under
-
-# Columns of the kernel's trade rows.
-_SIGNAL, _ENTRY, _EXIT, _SIDE, _UNITS, _BUY, _SELL, _COMMISSION, _PROFIT, _REASON, _FUNDING = range(11)
-# Counters.
-_CANCELLED, _SENT, _BLOCKED, _ZERO = range(4)
 
 
 def simulate_under(bars: Bars, decisions: Decisions, rules: RiskRules, assumption: Assumption) -> Result:
@@ -67,56 +70,7 @@ def simulate_under(bars: Bars, decisions: Decisions, rules: RiskRules, assumptio
         rates_of(bars),
         assumption.as_row(),
     )
-    return Result(
-        symbol=bars.symbol,
-        time=bars.time,
-        equity=equity,
-        trades=_trades(rows),
-        cancelled=int(counts[_CANCELLED]),
-        sent=int(counts[_SENT]),
-        blocked=int(counts[_BLOCKED]),
-        zero_units=int(counts[_ZERO]),
-        rules=rules,
-        charged=bars.carry is not None,
-    )
-
-
-def _trades(rows: FloatArray) -> Trades:
-    whole, side = np.int64, np.int8
-    return Trades(
-        signal_bar=rows[:, _SIGNAL].astype(whole),
-        entry_bar=rows[:, _ENTRY].astype(whole),
-        exit_bar=rows[:, _EXIT].astype(whole),
-        side=rows[:, _SIDE].astype(side),
-        units=rows[:, _UNITS].copy(),
-        entry_price=rows[:, _BUY].copy(),
-        exit_price=rows[:, _SELL].copy(),
-        commission=rows[:, _COMMISSION].copy(),
-        profit=rows[:, _PROFIT].copy(),
-        reason=rows[:, _REASON].astype(side),
-        funding=rows[:, _FUNDING].copy(),
-    )
-
-
-@njit
-def _record(
-    row: FloatArray,
-    signal: int,
-    entry: int,
-    exit_: int,
-    held: int,
-    quantity: float,
-    paid: float,
-    price: float,
-    fees: float,
-    funding: float,
-    reason: int,
-) -> float:
-    row[_SIGNAL], row[_ENTRY], row[_EXIT], row[_SIDE] = signal, entry, exit_, held
-    row[_UNITS], row[_BUY], row[_SELL] = quantity, paid, price
-    row[_COMMISSION], row[_FUNDING], row[_REASON] = fees, funding, reason
-    row[_PROFIT] = profit_of(held, quantity, paid, price, fees + funding)
-    return float(row[_PROFIT])
+    return result_of(bars, rules, rows, equity, counts)
 
 
 @njit
@@ -134,7 +88,7 @@ def _simulate(
     assumed: FloatArray,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     n = len(bars)
-    rows = np.zeros((n, 11))
+    rows = np.zeros((n, ROW_WIDTH))
     equity = np.empty(n)
     counts = np.zeros(4, np.int64)
     breakers = breaker_start(rules)
@@ -164,7 +118,7 @@ def _simulate(
                 cash -= quantity * paid * (held + fee)
                 funding = 0.0
             else:
-                counts[_CANCELLED] += 1
+                counts[CANCELLED] += 1
             order = 0.0
         if held != 0:
             due = max_bars[signal] > 0 and t > signal + max_bars[signal] + late
@@ -183,7 +137,7 @@ def _simulate(
                 cash += quantity * price * (held - fee)
                 fees = quantity * (paid + price) * fee
                 row = rows[n_trades]
-                profit = _record(row, signal, entry, t, held, quantity, paid, price, fees, funding, reason)
+                profit = record(row, signal, entry, t, held, quantity, paid, price, fees, funding, reason)
                 n_trades += 1
                 breaker_trade(breakers, profit)
                 held = 0
@@ -191,16 +145,16 @@ def _simulate(
         if held == 0 and order == 0.0:
             allowed = breaker_step(breakers, t, bars[t, 5] + bar_seconds, cash, rules)
             if side[t] != 0:
-                counts[_SENT] += 1
+                counts[SENT] += 1
                 if not allowed:
-                    counts[_BLOCKED] += 1
+                    counts[BLOCKED] += 1
                     continue
                 order = at_most(units_for(cash, close, fraction[t], units[t], rules), capacity, close, rules)
                 if order == 0.0:
-                    counts[_ZERO] += 1
+                    counts[ZERO] += 1
                 signal = t
     if held != 0:
         mark, fees = bars[n - 1, 3], quantity * paid * fee
-        _record(rows[n_trades], signal, entry, n - 1, held, quantity, paid, mark, fees, funding, OPEN)
+        record(rows[n_trades], signal, entry, n - 1, held, quantity, paid, mark, fees, funding, OPEN)
         n_trades += 1
     return rows[:n_trades].copy(), equity, counts

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from mlstrat import ledger, trial_returns
 from mlstrat.arrays import FloatArray
 from mlstrat.beside import cache_beside
 from mlstrat.config import RunConfig
@@ -22,7 +21,6 @@ from mlstrat.errors import RunFolderError
 from mlstrat.evidence import Others
 from mlstrat.files import locked, make_folder, sha256_of, write_bytes, write_json
 from mlstrat.inputs import asked_names
-from mlstrat.ledger import Ledger, Tried
 from mlstrat.pipeline import load_bars, load_others, refuse_missing, require
 from mlstrat.runfolder import (
     MANIFEST,
@@ -46,7 +44,8 @@ from mlstrat.sweep.result import Sweep
 from mlstrat.sweep.run import Batch, Columns, Found, Ran, Watching, batches
 from mlstrat.sweep.trials import Trials
 from mlstrat.transfer import load_start
-from mlstrat.trial_returns import Kept, by_day, keep, others_of
+from mlstrat.trials.ledger import Ledger, Tried
+from mlstrat.trials.returns import MOST, Kept, by_day, keep, others_of
 from mlstrat.walkforward import Fits
 
 TABLE, EVIDENCE, PAGE, PARTS = "columns.parquet", "evidence.json", "sweep.html", "parts"
@@ -256,7 +255,7 @@ def _stored(folder: Path, grid: Grid) -> FloatArray:
 
 def _book_beside(folder: Path, inputs: Inputs, watcher: Watching) -> Ledger | None:
     """Return the ledger beside a folder; None, with a note, where it cannot be written."""
-    book = Ledger(folder.absolute().parent / ledger.FILE)
+    book = Ledger.beside(folder)
     try:
         book.extend(inputs.data_sha256, ())
     except RunFolderError as error:
@@ -268,7 +267,7 @@ def _book_beside(folder: Path, inputs: Inputs, watcher: Watching) -> Ledger | No
 def _known(book: Ledger, sweep: Sweep, trials: Trials, data_sha256: str) -> tuple[Tried, Others | None]:
     """Keep the returns of these columns in the ledger, and return what it holds besides."""
     returns, found = sweep.returns, None
-    if returns is not None and len(sweep) <= trial_returns.MOST:
+    if returns is not None and len(sweep) <= MOST:
         own = [trial.same for trial in trials.of(sweep.grid, slice(0, len(sweep)), sweep.table)]
         made, days = sweep.measure("trades").astype(int), by_day(returns.table, returns.day)
         first = int(returns.day[0])

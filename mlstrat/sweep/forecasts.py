@@ -16,7 +16,6 @@ from mlstrat.data.bars import Bars
 from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.types import Decisions
 from mlstrat.foldcache import FoldCache
-from mlstrat.ledger import Trial
 from mlstrat.panel import Panel, make_panel
 from mlstrat.pipeline import Watcher, load_confirmed, load_others, load_panel
 from mlstrat.predictions import Predictions
@@ -29,6 +28,7 @@ from mlstrat.splits import Fold
 from mlstrat.sweep.grid import FITTING
 from mlstrat.sweep.remembered import Remembered
 from mlstrat.transfer import load_start
+from mlstrat.trials.ledger import Trial
 from mlstrat.walkforward import Fits, check_windows, fit_here, schedule_for, walk_forward
 from mlstrat.window import FittedModels
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.errors import NotEnoughBarsError
-from mlstrat.ledger import Tried
 from mlstrat.sweep.measures import MEASURES
+from mlstrat.trials.ledger import Tried
 
 if TYPE_CHECKING:
     from mlstrat.evidence import Evidence, Others

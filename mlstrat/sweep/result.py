@@ -14,12 +14,12 @@ from mlstrat.config import RunConfig
 from mlstrat.errors import ConfigError, DataError
 from mlstrat.execution.kernel import simulate
 from mlstrat.execution.types import Decisions, Result
-from mlstrat.ledger import Tried
 from mlstrat.signals.terms import risk_rules
 from mlstrat.sweep.forecasts import Forecaster
 from mlstrat.sweep.grid import Grid, config_of
 from mlstrat.sweep.judged import Judged, Returns, judged
 from mlstrat.sweep.measures import LOW, MEASURES
+from mlstrat.trials.ledger import Tried
 
 if TYPE_CHECKING:
     import pandas as pd

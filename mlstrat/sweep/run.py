@@ -27,7 +27,7 @@ from mlstrat.sweep.kernel import Candidates
 from mlstrat.sweep.measures import MEASURES, measures
 from mlstrat.sweep.result import Sweep
 from mlstrat.sweep.running import NO_GAINS, accounts_of
-from mlstrat.trial_returns import days_of
+from mlstrat.trials.returns import days_of
 from mlstrat.walkforward import ATR_FEATURE, Fits
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from mlstrat.arrays import FloatArray
-from mlstrat.ledger import Trial
 from mlstrat.runfolder import Inputs
 from mlstrat.sweep.grid import Grid, plain, put
 from mlstrat.sweep.measures import MEASURES
-from mlstrat.trialkeys import trial_key
+from mlstrat.trials.keys import trial_key
+from mlstrat.trials.ledger import Trial
 
 
 class Trials:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlstrat.cli.main import app
-from mlstrat.ledger import Ledger
+from mlstrat.trials.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 DAYS = 800

@@ -17,12 +17,12 @@ from scipy.stats import spearmanr
 
 from mlstrat.evidence import judge
 from mlstrat.execution.types import TIME, Trades
-from mlstrat.ledger import Tried
 from mlstrat.reports import evidence_tables, page, returns_file, tiles
 from mlstrat.reports.evidence_numbers import HORIZONS, RunEvidence, bar_returns, evidence_of
 from mlstrat.reports.numbers import Numbers, measure
 from mlstrat.reports.story import Story
 from mlstrat.reports.wording import bounds, chance
+from mlstrat.trials.ledger import Tried
 
 ONE = Tried(distinct=1, runs=1, columns=0, tuned=0)
 MANY = Tried(distinct=40, runs=4, columns=37, tuned=12)

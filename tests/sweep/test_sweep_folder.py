@@ -16,7 +16,6 @@ from mlstrat.capsule import save
 from mlstrat.config import load_config
 from mlstrat.errors import DataError, ModelError, RunFolderError
 from mlstrat.evidence import judge, plain_words
-from mlstrat.ledger import Ledger
 from mlstrat.live import train
 from mlstrat.pipeline import load_bars, load_panel, run
 from mlstrat.sentiment.align import neutral
@@ -26,6 +25,7 @@ from mlstrat.sweep.grid import config_of, make_grid
 from mlstrat.sweep.judged import bars_per_period
 from mlstrat.sweep.page import best_table, neighbours, verdict
 from mlstrat.sweep.run import Columns, Watching, sweep_run
+from mlstrat.trials.ledger import Ledger
 
 pytest.importorskip("jinja2")
 pytest.importorskip("plotly")

@@ -15,7 +15,7 @@ import numpy as np
 from mlstrat.arrays import FloatArray, IntArray, TimeArray
 from mlstrat.evidence.columns import summed
 from mlstrat.evidence.verdict import FEW_TRADES, Others
-from mlstrat.ledger import FOUND, Ledger, show_as_new
+from mlstrat.trials.ledger import FOUND, Ledger, show_as_new
 
 # Sweeps of more columns are counted, and their returns not kept: half a gigabyte would be read for each run.
 MOST = 20_000

@@ -7,14 +7,14 @@ import numpy as np
 from mlstrat.beside import known_beside, trials_beside
 from mlstrat.config import parse_config
 from mlstrat.data.synthetic import random_walk
-from mlstrat.ledger import Ledger, Tried
 from mlstrat.pipeline import Watcher
 from mlstrat.runfolder import inputs_of
 from mlstrat.sentiment.align import neutral
 from mlstrat.sweep.grid import config_of, make_grid, rows_of
 from mlstrat.sweep.measures import MEASURES
 from mlstrat.sweep.trials import Trials
-from mlstrat.trialkeys import trial_key
+from mlstrat.trials.keys import trial_key
+from mlstrat.trials.ledger import Ledger, Tried
 
 
 def test_only_what_changes_a_strategy_makes_another_trial(tmp_path):

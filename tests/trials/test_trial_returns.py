@@ -5,8 +5,8 @@ import pytest
 
 from mlstrat.errors import ConfigError
 from mlstrat.evidence import Others, judge, superior_ability
-from mlstrat.ledger import Ledger, Span, Trial
-from mlstrat.trial_returns import Kept, by_day, days_of, keep, others_of
+from mlstrat.trials.ledger import Ledger, Span, Trial
+from mlstrat.trials.returns import Kept, by_day, days_of, keep, others_of
 
 DAY = 20_000  # 2024-10-04
 YEAR = Span("BTCUSDT", "1h", "2024-01-01T00:00:00.000000000", "2024-12-31T23:00:00.000000000")

@@ -11,7 +11,7 @@ from mlstrat.arrays import BoolArray, FloatArray, IntArray
 from mlstrat.errors import ConfigError, DataError
 from mlstrat.evidence import judge
 from mlstrat.evidence.returns_file import ReturnsTable, read_returns
-from mlstrat.judging import Verdict, said_of
+from mlstrat.judging.verdict import Verdict, said_of
 
 _ALWAYS = 0.9  # share of rows with a return from which on a strategy is taken to be in the market always
 _SEED = 7

@@ -99,7 +99,7 @@ class Trial(NamedTuple):
     content : mapping
         What it was, as JSON can hold it.
     same : str
-        What a run and a column of a sweep share which are one trial, as `mlstrat.trialkeys.trial_key` makes
+        What a run and a column of a sweep share which are one trial, as `mlstrat.trials.keys.trial_key` makes
         it; empty where only the same key tells that.
     span : Span, optional
         Of its data.
@@ -168,6 +168,11 @@ class Ledger:
     """
 
     path: Path
+
+    @classmethod
+    def beside(cls, folder: Path) -> Ledger:
+        """Return the ledger that lies beside a folder and is shared with its neighbours."""
+        return cls(folder.absolute().parent / FILE)
 
     def append(self, data_sha256: str, kind: str, key: str, content: Mapping[str, Any]) -> None:
         """Write down one trial on the data of this hash; one that is there already stays as it is.

@@ -1,78 +1,27 @@
-"""The verdict on what a folder holds, or on returns from any other tool."""
+"""The verdict on what a folder holds."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlstrat import ledger
 from mlstrat.errors import ConfigError, RunFolderError
-from mlstrat.evidence import Evidence, Others, judge, plain_words, with_trials
+from mlstrat.evidence import Others, judge, with_trials
 from mlstrat.evidence.returns_file import ReturnsTable, read_returns
-from mlstrat.evidence.stored import as_plain, from_plain
+from mlstrat.evidence.stored import from_plain
 from mlstrat.files import sha256_of
-from mlstrat.ledger import Ledger, Tried
+from mlstrat.judging.verdict import Verdict, said_of
 from mlstrat.runfolder import own_manifest, read_manifest
-from mlstrat.trial_returns import days_of, others_of
-from mlstrat.trialkeys import trial_key
+from mlstrat.trials.keys import trial_key
+from mlstrat.trials.ledger import Ledger, Tried
+from mlstrat.trials.returns import days_of, others_of
 
 # What runs and sweeps leave in their folders.
 RETURNS, METRICS, EVIDENCE, COLUMNS = "returns.csv", "metrics.json", "evidence.json", "columns.parquet"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is said, and what it rests on.
-
-    Parameters
-    ----------
-    evidence : Evidence or None
-        None where a sweep has too many columns, or too few bars, for a test.
-    best : str
-        The column that the test found best, where there are several; else empty.
-    rows_per_year : float or None
-        Rows of the returns in a year, to annualise; None where that is not known.
-    row : str
-        What has a return: a bar, or a row.
-    tried : Tried or None
-        What the trial ledger counts; None where there is none for these returns.
-    sentences : tuple of str
-        The verdict, its conclusion first.
-    notes : tuple of str
-        Where trials, trades and rows a year come from, and what else reading had to infer.
-    """
-
-    evidence: Evidence | None
-    best: str
-    rows_per_year: float | None
-    row: str
-    tried: Tried | None
-    sentences: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-    def as_plain(self) -> dict[str, Any]:
-        """Return plain values for JSON; a number without a value is None."""
-        return {
-            **self.__dict__,
-            "evidence": self.evidence and as_plain(self.evidence),
-            "tried": self.tried and asdict(self.tried),
-        }
-
-
-def said_of(evidence: Evidence, row: str = "bar") -> tuple[str, ...]:
-    """Return the verdict's sentences, with what a test against nothing leaves open."""
-    said = plain_words(evidence, row)
-    if evidence.conclusion == "edge" and not evidence.benchmark:
-        said.append(
-            "The test is against earning nothing: whoever held a market that rose may pass too, so look at "
-            "what holding it would have earned."
-        )
-    return tuple(said)
 
 
 def judge_folder(folder: Path, *, trials: int | None = None, seed: int | None = None) -> Verdict:
@@ -182,7 +131,7 @@ def _column(folder: Path, best: int) -> str:
 
 
 def _book(folder: Path) -> Ledger:
-    return Ledger(folder.absolute().parent / ledger.FILE)
+    return Ledger.beside(folder)
 
 
 def _tried(folder: Path, manifest: Mapping[str, Any]) -> Tried:

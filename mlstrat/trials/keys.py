@@ -19,8 +19,8 @@ from mlstrat.config import RunConfig
 from mlstrat.config_places import is_store, names_file, resolved
 from mlstrat.data.bars import Bars
 from mlstrat.files import sha256_of
-from mlstrat.ledger import Span
 from mlstrat.provenance import own_versions
+from mlstrat.trials.ledger import Span
 
 # Sections of a configuration that make no other trial: bars are told by what they hold, a report shows only.
 _ASIDE = ("data", "report")

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from mlstrat.errors import ConfigError, RunFolderError
-from mlstrat.ledger import Ledger, Span, Trial, Tried
+from mlstrat.trials.ledger import Ledger, Span, Trial, Tried
 
 PROCESSES, EACH, SHARED = 4, 500, 100
 
