@@ -38,7 +38,6 @@ from mlstrat.purged import as_csv, ledger
 from mlstrat.reports import page, returns_file, tearsheet
 from mlstrat.reports.ablation import Ablation
 from mlstrat.reports.controls import Controls
-from mlstrat.reports.evidence_numbers import bar_returns
 from mlstrat.reports.evidence_tables import beside_sharpe
 from mlstrat.reports.numbers import measure
 from mlstrat.reports.story import Story, Strict
@@ -220,8 +219,8 @@ def _counted(story: Story, folder: Path, inputs: Inputs, watcher: Watcher) -> St
     """Return the story with what was tried on the same data."""
     judged = story.judged
     closed = int(np.sum(judged.result.trades.closed))
-    told = bar_returns(judged)
-    tried, others = known_beside(folder, inputs, judged.bars.close_time, told, closed, watcher)
+    close_time, returns = judged.bars.close_time, judged.result.returns
+    tried, others = known_beside(folder, inputs, close_time, returns, closed, watcher)
     return replace(story, tried=tried, others=others)
 
 

@@ -32,6 +32,7 @@ def notes_of(made: Run) -> tuple[str, ...]:
     """Return sentences on data, sentiment, costs, choices and parity of a run."""
     bars = made.panel.bars
     notes = [*_data_notes(bars, made.config), *made.panel.mood.notes, _costs(made), *_silent(made)]
+    notes += _unspoken(made)
     if made.config.tune.trials:
         notes.append(
             f"The sizes of each window's models were chosen by {made.config.tune.trials} trials on its own "
@@ -114,6 +115,17 @@ def _costs(made: Run) -> str:
         f"stamp while a position is held, {paid:,.2f} {made.panel.bars.instrument.currency} in all"
         f"{''.join(f'; {other}' for other in others)}."
     )
+
+
+def _unspoken(made: Run) -> list[str]:
+    """Say that bars after the last window count as record, though no model speaks of them."""
+    after = int(np.argmax(made.predictions.known[::-1]))
+    if not after:
+        return []
+    return [
+        f"The last {after:,} bars have no forecast (splits.max_windows) and count as bars without position: "
+        "ratios, intervals and what holding made are those of a longer record than the forecasts have."
+    ]
 
 
 def _silent(made: Run) -> tuple[str, ...]:

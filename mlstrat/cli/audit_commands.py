@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 # As other commands that look for something and find it.
 _FOUND = 3
 
-app = typer.Typer(no_args_is_help=True, help="Prove that nothing looks at later bars.")
+app = typer.Typer(no_args_is_help=True, help="Look for what looks at later bars.")
 
 
 @app.callback()
 def group() -> None:
-    """Prove that nothing looks at later bars, or show where it does."""
+    """Look for what looks at later bars, and show where it does."""
 
 
 @app.command()
@@ -64,8 +64,9 @@ def run(
 ) -> None:
     """Make a run again at some bars without anything known later: exit with 3 if it says something else.
 
-    Features, labels, sentiment, refitted models, predictions and decisions are compared bit by bit. Leaks are
-    planted and must be caught, else the audit itself failed (8); permuted labels must teach nothing (3).
+    Features, labels, sentiment, refitted models, predictions and decisions are compared bit by bit; array
+    functions are cut alone at 2,000 more bars. Leaks are planted and must be caught, else the audit itself
+    failed (8); permuted labels must teach nothing (3).
     """
     import json
 
@@ -89,6 +90,7 @@ def _content(audited: Audited) -> dict[str, Any]:
     from dataclasses import asdict
 
     told = asdict(audited) | {"passed": audited.passed, "conclusion": audited.conclusion}
+    told["permuted_tell"] = audited.permuted_tell
     for planted, leak in zip(told["planted"], audited.planted, strict=True):
         planted["caught"] = leak.caught
     return told | {name: _without_infinities(told[name]) for name in ("permuted", "own")}
@@ -104,9 +106,8 @@ def _print_audit(title: str, audited: Audited) -> None:
     for heading in ("values", "different"):
         table.add_column(heading, justify="right")
     table.add_column("verdict", overflow="fold")
-    for stage in audited.stages:
-        verdict = str(stage.first or ("the same bits" if stage.values else "nothing to compare"))
-        table.add_row(stage.stage, f"{stage.values:,}", f"{stage.different:,}", Text(verdict))
+    for stage in (*audited.stages, audited.alone.found):
+        table.add_row(stage.stage, f"{stage.values:,}", f"{stage.different:,}", Text(stage.verdict))
     console = Console(highlight=False)
     console.print(table)
     for sentence in (*_sentences(audited), *audited.notes, audited.conclusion):
@@ -116,14 +117,28 @@ def _print_audit(title: str, audited: Audited) -> None:
 def _sentences(audited: Audited) -> list[str]:
     caught = sum(leak.caught for leak in audited.planted)
     where = ", ".join(f"{cut.bar:,}" for cut in audited.cuts)
-    told = [f"Cut at bars {where} in {audited.seconds:.1f} s."]
+    told = [f"Cut at bars {where} in {audited.seconds:.1f} s.", _alone(audited)]
     told.append(f"Planted leaks caught: {caught} of {len(audited.planted)}.")
     told += [f"  not seen: {leak.leak}" for leak in audited.planted if not leak.caught]
     skills = (
         f"{told.estimate:+.5f} nats ({told.low:+.5f} to {told.high:+.5f})"
         for told in (audited.permuted, audited.own)
     )
-    return [*told, "Skill with permuted labels: {}; with its own: {}.".format(*skills)]
+    told.append("Skill with permuted labels: {}; with its own: {}.".format(*skills))
+    if audited.edge_lost and not audited.permuted_tell:
+        told.append("  Permuted labels tell nothing here: its own teach no more at these windows.")
+    return told
+
+
+def _alone(audited: Audited) -> str:
+    alone = audited.alone
+    steps = (
+        f"{alone.steps:,} features are compiled steps, which are given one bar after another and so have no "
+        "later one to look at"
+    )
+    if not alone.functions:
+        return f"All {steps}."
+    return f"Cut alone at {alone.bars:,} bars each: {', '.join(alone.functions)}; {steps}."
 
 
 def _own_bars(source: str, symbol: str, timeframe: str, tz: str) -> list[Rows]:
@@ -227,7 +242,10 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _change(leak: dict[str, Any]) -> str:
-    before, after = ("no number" if leak[key] is None else f"{leak[key]:.6g}" for key in ("before", "after"))
+    from mlstrat.features.causality import told_apart
+
+    nan = float("nan")
+    before, after = told_apart(*(nan if leak[key] is None else leak[key] for key in ("before", "after")))
     share = "" if leak["relative"] is None else f" ({leak['relative']:.2%})"
     return f"{before} to {after}{share}"
 

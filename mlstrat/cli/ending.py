@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mlstrat.backtest import Finished
+from mlstrat.errors import RunFolderError
+from mlstrat.runfolder import read_manifest
+from mlstrat.trials.ledger import Ledger
 
 # The report's minus and no-break space, which not every terminal can show.
 _PLAIN = str.maketrans({"\u2212": "-", "\u00a0": " "})
@@ -32,11 +36,40 @@ def show(finished: Finished, console: Console | None = None) -> None:
         console.print(sentence.translate(_PLAIN), markup=False)
     console.print()
     console.print(key_numbers(finished.metrics))
+    if since := tried_since(finished):
+        console.print(since, markup=False, soft_wrap=True)
     console.print(f"Report: {finished.folder / 'report.html'}", markup=False, soft_wrap=True)
     console.print(
         "Next: open the report in a browser; predictions, decisions and trades lie beside it. To try another "
         "setting, repeat the command with --set, such as --set kelly.shrink=strict, and another --out.",
         markup=False,
+    )
+
+
+def tried_since(finished: Finished) -> str:
+    """Say that more is counted on the data of a run that was there already than when it was judged.
+
+    Parameters
+    ----------
+    finished : Finished
+        The run.
+
+    Returns
+    -------
+    str
+        A sentence; empty where the run is new, or no more is counted.
+    """
+    if not finished.reused:
+        return ""
+    then, now = (finished.metrics["evidence"]["tried"] or {}).get("distinct", 1), 0
+    with contextlib.suppress(RunFolderError):  # a ledger that cannot be read takes nothing from the run
+        data = read_manifest(finished.folder)["inputs"]["data_sha256"]
+        now = Ledger.beside(finished.folder).tried(data).distinct
+    if now <= then:
+        return ""
+    return (
+        f"Trials: {_count(then)} {'was' if then == 1 else 'were'} counted then, {_count(now)} are counted "
+        f"now: mlstrat evidence {finished.folder} says what that changes."
     )
 
 

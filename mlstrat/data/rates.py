@@ -56,7 +56,8 @@ def read_rates(path: str | Path, name: str = FUNDING) -> RateSeries:
     path : str or Path
         CSV or Parquet with the columns `time` (when a rate is due, UTC: ISO dates, epoch numbers or
         date-times) and `rate` (share of the position's value at this stamp: 0.0001 = one basis point), in
-        order of time.
+        order of time. A time up to a second after a whole minute is taken for that minute: exchanges stamp
+        a rate some milliseconds after the hour at which it is due.
     name : {"funding", "borrow"}
         What it is a series of; a rate of borrow is never negative.
 
@@ -75,10 +76,16 @@ def read_rates(path: str | Path, name: str = FUNDING) -> RateSeries:
     if not len(frame):
         raise DataError(f"{origin} has no rows: give rates, or leave instrument.{name} empty.")
     _refuse_other_zone(frame[_TIME], origin)
-    time = to_utc(frame[_TIME], "UTC", origin)
+    time = _whole(to_utc(frame[_TIME], "UTC", origin))
     series = RateSeries(name, time, floats(frame[_RATE], _RATE, origin))
     _check(series, origin)
     return series
+
+
+def _whole(time: TimeArray) -> TimeArray:
+    """Return times of which those up to a second after a whole minute are brought onto it."""
+    minute = time.astype("datetime64[m]").astype(time.dtype)
+    return np.asarray(np.where(time - minute <= np.timedelta64(1, "s"), minute, time))
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:

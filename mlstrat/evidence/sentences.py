@@ -9,10 +9,18 @@ from mlstrat.evidence.verdict import FEW_TRADES, LEVEL, Evidence
 _LEAST_SHOWN = 0.0005  # what three digits would round to 0
 
 
-def plain_words(evidence: Evidence, row: str = "bar") -> list[str]:
+def plain_words(evidence: Evidence, row: str = "bar", *, drift: bool = True) -> list[str]:
     """Return 1 to 6 sentences for a reader who knows none of the tests' names.
 
-    `row` names what has a return: a bar, or where several were added up or a table is of another kind, a row.
+    Parameters
+    ----------
+    evidence : Evidence
+        What was found.
+    row : str
+        What has a return: a bar, or where several were added up or a table is of another kind, a row.
+    drift : bool
+        Whether to say of an edge against 0 that a market that rose may have brought it; a page that compares
+        with holding the market says it better.
     """
     if evidence.conclusion == "too few trades":
         return _too_few(evidence, row)
@@ -23,6 +31,7 @@ def plain_words(evidence: Evidence, row: str = "bar") -> list[str]:
         *_left_out(evidence),
         *_naive(evidence),
         _limits(evidence, row),
+        *(_market(evidence) if drift else []),
     ]
 
 
@@ -55,9 +64,10 @@ def _beside(evidence: Evidence) -> list[str]:
     if not evidence.beside:
         return []
     one, told = evidence.beside == 1, f"{evidence.beside:,} other{'s' * (evidence.beside != 1)}"
+    alone = "nothing else had been" if evidence.columns == 1 else "that column had been the only thing"
     return [
         f"It is judged together with {told} that {'was' if one else 'were'} tried on these data; as if "
-        f"nothing else had been tried, it would have p = {evidence.spa.naive_p:.3f}."
+        f"{alone} tried, it would have p = {evidence.spa.naive_p:.3f}."
     ]
 
 
@@ -67,9 +77,16 @@ def _not_at_hand(evidence: Evidence) -> list[str]:
         return []
     return [
         f"On these data {unseen:,} more {'thing was' if unseen == 1 else 'things were'} tried whose returns "
-        f"are not at hand; the p-value pays for {'it' if unseen == 1 else 'them'} by a bound: it is "
-        f"{evidence.spa.p:.3f} without."
+        f"are not part of this test{_why_apart(evidence.apart, unseen)}; the p-value pays for "
+        f"{'it' if unseen == 1 else 'them'} by a bound: it is {evidence.spa.p:.3f} without."
     ]
+
+
+def _why_apart(apart: int, unseen: int) -> str:
+    if not apart:
+        return ""
+    which = "" if apart >= unseen else f"{apart:,} of them "
+    return f", {which}because there are too few days to test them together"
 
 
 def _left_out(evidence: Evidence) -> list[str]:
@@ -87,6 +104,15 @@ def _naive(evidence: Evidence) -> list[str]:
     return [
         f"Tested alone, that column would have looked like an edge (p = {evidence.spa.naive_p:.3f}), because "
         "that forgets the others."
+    ]
+
+
+def _market(evidence: Evidence) -> list[str]:
+    if evidence.conclusion != "edge" or evidence.benchmark:
+        return []
+    return [
+        "The test is against earning nothing: whoever held a market that rose may pass too, so look at what "
+        "holding it would have earned."
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from mlstrat.bootstrap import Interval
@@ -50,9 +50,11 @@ def _plain(value: Any) -> Any:
 
 
 def _made(kind: type, content: Any) -> Any:
-    names = [field.name for field in fields(kind)]
-    if not isinstance(content, Mapping) or not set(names) <= content.keys():
+    # What has a default may be missing: an earlier version did not know it.
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    if not isinstance(content, Mapping) or not needed <= content.keys():
         raise DataError(f"this is no stored evidence, or not a whole one ({kind.__name__}): make it again.")
+    names = [field.name for field in fields(kind) if field.name in content]
     return kind(**{name: _value(kind, name, content[name]) for name in names})
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
-from mlstrat.arrays import BoolArray, FloatArray, IntArray
+from mlstrat.arrays import FloatArray, IntArray
 from mlstrat.bootstrap import Interval
 from mlstrat.errors import ConfigError, DataError
-from mlstrat.evidence.columns import checked_returns, kept, moving, over_benchmark, summed
+from mlstrat.evidence.beside import Others, all_of, tested_beside
+from mlstrat.evidence.columns import checked_returns, kept, moving, over_benchmark
 from mlstrat.evidence.intervals import PathIntervals, path_intervals
 from mlstrat.evidence.pbo import Overfitting, overfitting
 from mlstrat.evidence.sharpe import (
@@ -21,7 +22,7 @@ from mlstrat.evidence.sharpe import (
     probabilistic_sharpe,
     sharpe_moments,
 )
-from mlstrat.evidence.spa import SuperiorAbility, superior_ability
+from mlstrat.evidence.spa import SuperiorAbility
 from mlstrat.evidence.trials import effective_trials
 
 Conclusion = Literal["edge", "no evidence", "too few trades"]
@@ -69,6 +70,8 @@ class Evidence:
         Of the best column's own returns.
     benchmark : bool
         Whether returns above a benchmark were tested, not above 0.
+    apart : int
+        What else was tried whose returns are known over fewer than 32 rows, too few to test it beside.
     """
 
     conclusion: Conclusion
@@ -88,25 +91,7 @@ class Evidence:
     overfitting: Overfitting
     intervals: PathIntervals
     benchmark: bool
-
-
-class Others(NamedTuple):
-    """What else was tried on the same data, as far as its returns are known.
-
-    Parameters
-    ----------
-    table : (n_rows, n_others) float64
-        Sums of returns over stretches of time, such as days, of those with at least 30 trades.
-    row : (n_bars,) int64
-        Row into which each judged bar falls; it never falls from bar to bar.
-    counted : int
-        How many trials that is: with those of fewer than 30 trades, which are never called an edge and need
-        not be paid for, and with every copy of a column.
-    """
-
-    table: FloatArray
-    row: IntArray
-    counted: int
+    apart: int = 0
 
 
 def judge(
@@ -160,13 +145,14 @@ def judge(
     counts = _counts(trades, columns)
     if others is not None and benchmark is not None:
         raise ConfigError("what else was tried has returns above 0: leave out the benchmark, or the others.")
+    known = others.counted if others else 0
     others = others if others is not None and len(others.table) >= 2 * _BLOCKS else None
     beside = others.counted if others else 0
     tried = columns + beside if trials is None else _at_least(trials, columns + beside)
     excess = over_benchmark(table, benchmark)
     tested = (counts >= FEW_TRADES) & moving(excess)
     enough = max(draws, min(_MOST_DRAWS, 40 * (1 + tried - columns - beside)))
-    found = _tested(excess, tested, others, block, enough, seed)
+    found = tested_beside(excess, tested, others, block, enough, seed)
     overfit = overfitting(excess, _BLOCKS, tested)
     if found.best < 0:
         return with_trials(_untested(found, overfit, counts, beside, benchmark is not None), tried)
@@ -181,7 +167,7 @@ def judge(
         columns=columns,
         beside=beside,
         trials=columns + beside,
-        effective_trials=effective_trials(_all_of(kept(excess, tested), others), seed),
+        effective_trials=effective_trials(all_of(kept(excess, tested), others), seed),
         moments=moments,
         probabilistic=probabilistic_sharpe(moments),
         deflated=math.nan,
@@ -189,32 +175,9 @@ def judge(
         overfitting=overfit,
         intervals=path_intervals(table[:, found.best], block=found.block, draws=draws, seed=seed),
         benchmark=benchmark is not None,
+        apart=known - beside,
     )
     return with_trials(own, tried)
-
-
-def _tested(
-    excess: FloatArray,
-    tested: BoolArray,
-    others: Others | None,
-    block: float | None,
-    draws: int,
-    seed: int,
-) -> SuperiorAbility:
-    """Test bars or, beside others, their rows; the block length is one of bars either way."""
-    if others is None or not others.table.shape[1]:
-        return superior_ability(excess, tested=tested, block=block, draws=draws, seed=seed)
-    rows = summed(excess, others.row, len(others.table))
-    bars = len(excess) / len(rows)
-    length = None if block is None else max(block / bars, 1.0)
-    found = superior_ability(rows, tested=tested, beside=others.table, block=length, draws=draws, seed=seed)
-    return replace(found, block=found.block * bars)
-
-
-def _all_of(own: FloatArray, others: Others | None) -> FloatArray:
-    if others is None or not others.table.shape[1]:
-        return own
-    return np.column_stack([summed(own, others.row, len(others.table)), others.table])
 
 
 def with_trials(evidence: Evidence, trials: int) -> Evidence:
@@ -291,7 +254,9 @@ def _untested(
 
 def _counts(trades: IntArray, columns: int) -> IntArray:
     counts = np.atleast_1d(np.asarray(trades))
-    if counts.shape != (columns,) or np.any(counts < 0):
+    if np.any(counts < 0):
+        raise DataError("a number of trades is below 0: give each column's number of closed trades.")
+    if counts.shape != (columns,):
         raise DataError(
             f"trades of shape {counts.shape} do not go with {columns:,} columns: "
             "give each column's number of closed trades."

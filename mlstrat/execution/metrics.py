@@ -13,7 +13,7 @@ import numpy as np
 
 from mlstrat.arrays import FloatArray
 from mlstrat.data.bars import Bars
-from mlstrat.execution.types import Result, Trades
+from mlstrat.execution.types import Result, Trades, returns_of
 
 
 def total_return(equity: FloatArray, cash: float) -> float:
@@ -131,7 +131,7 @@ def equity_summary(equity: FloatArray, cash: float, bars_per_year: float) -> dic
     bars_per_year : float
         Bars in a year of this market.
     """
-    returns = equity / np.r_[cash, equity[:-1]] - 1.0
+    returns = returns_of(equity, cash)
     depth, length = max_drawdown(equity, cash)
     return {
         "final_equity": float(equity[-1]),

@@ -259,6 +259,25 @@ class Trades:
         return np.asarray(self.reason != OPEN)
 
 
+def returns_of(equity: FloatArray, cash: float) -> FloatArray:
+    """Return the simple return of equity over each bar; the first is from starting cash.
+
+    A bar that ends with nothing left, or with debts, has -1: all was lost and no more than that. One that
+    begins so has 0, since nothing can be earned on nothing.
+
+    Parameters
+    ----------
+    equity : (n_bars,) float64
+        At each close.
+    cash : float
+        Before the first bar.
+    """
+    before = np.r_[cash, equity[:-1]]
+    alive = before > 0.0
+    ratio = equity / np.where(alive, before, 1.0) - 1.0
+    return np.asarray(np.where(alive, np.where(equity > 0.0, ratio, -1.0), 0.0))
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What execution made of the decisions: the same in every engine.
@@ -299,9 +318,8 @@ class Result:
 
     @cached_property
     def returns(self) -> FloatArray:
-        """(n_bars,) float64: simple return of equity over each bar; the first is from starting cash."""
-        before = np.r_[self.rules.cash, self.equity[:-1]]
-        return np.asarray(self.equity / before - 1.0)
+        """(n_bars,) float64: simple return of equity over each bar, see `returns_of`."""
+        return returns_of(self.equity, self.rules.cash)
 
     @property
     def trade_columns(self) -> tuple[str, ...]:

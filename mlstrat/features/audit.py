@@ -16,11 +16,10 @@ from mlstrat.features.audit_bars import COARSE, HOUR, REAL, SMOOTH, WILD, coarse
 from mlstrat.features.causality import (
     SHARE,
     Leak,
+    Rounding,
     at_cuts,
     at_every_cut,
-    differs,
     leak_sentence,
-    usual_size,
     values_of,
     when_tampered,
 )
@@ -189,7 +188,7 @@ def _least(f: Feature) -> int | None:
 
 def _unsteady(f: Feature, rows: FloatArray, values: FloatArray) -> str:
     again = call(f, frame_of(rows, f.inputs))
-    if not differs(again, values, usual_size(values)).any():
+    if not Rounding.of(values).apart(again, values).any():
         return ""
     return f"{f.name} gives other values for the same bars: draw its random numbers from a fixed seed."
 

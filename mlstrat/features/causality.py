@@ -1,7 +1,7 @@
 """Which value of an array function changes when later bars are added or changed, and by how much.
 
-Values are compared within 1e-9 of their size and not bit by bit: pandas and NumPy add up in an order that
-depends on how many rows there are, so that honest functions differ in their last bits.
+Values are compared but for rounding (`Rounding`) and not bit by bit: libraries add up in an order that may
+depend on how many rows there are, as an FFT does, so that honest functions differ in their last bits.
 """
 
 from __future__ import annotations
@@ -21,6 +21,47 @@ if TYPE_CHECKING:
 
 SHARE = 1e-9
 ADDED = "bars added"
+
+# Convolutions by FFT, the roughest of honest functions, came to 2e-13 of the size and of the spread, and to
+# ten times as much with later bars ten times as high.
+_OF_SIZE, _OF_SPREAD, _ULPS = 1e-11, 1e-10, 8
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How far values of a column may differ and still be the same but for rounding.
+
+    Size alone does not tell: of a column that hardly varies, the last digits are all that it says.
+
+    Parameters
+    ----------
+    usual : float
+        Median absolute value of those that are not 0: what differences near zero are measured against.
+    spread : float
+        Standard deviation.
+    """
+
+    usual: float
+    spread: float
+
+    @classmethod
+    def of(cls, values: FloatArray) -> Rounding:
+        """Measure a column, (n_bars,) float64; what is not finite does not count."""
+        finite = values[np.isfinite(values)]
+        sizes = np.abs(finite[finite != 0.0])
+        return cls(
+            float(np.median(sizes)) if len(sizes) else 0.0, float(finite.std()) if len(finite) else 0.0
+        )
+
+    def apart(self, actual: FloatArray, expected: FloatArray) -> BoolArray:
+        """Tell which values differ by more than rounding; two that are no number do not."""
+        size = np.abs(expected)
+        by_size = np.minimum(_OF_SIZE * np.maximum(size, self.usual), _OF_SPREAD * self.spread)
+        allowed = np.maximum(by_size, _ULPS * np.finfo(np.float64).eps * size)
+        with np.errstate(invalid="ignore"):
+            near = np.abs(actual - expected) <= allowed
+        far: BoolArray = ~(near | (actual == expected) | (np.isnan(actual) & np.isnan(expected)))
+        return far
 
 
 @dataclass(frozen=True)
@@ -94,20 +135,20 @@ def at_every_cut(f: Feature, rows: FloatArray, series: str) -> Leak | None:
     """
     n, frame = len(rows), frame_of(rows, f.inputs)
     whole = _masked(f, frame)
-    usual, known = usual_size(whole), np.full(n, np.nan)
+    rounding, known = Rounding.of(whole), np.full(n, np.nan)
     first: tuple[int, int] | None = None
     for end in range(f.lookback, n + 1):
         values = whole if end == n else _masked(f, frame.iloc[:end])
         known[end - 1] = values[-1]
         upto = end - 1 if first is None else min(first[0], end - 1)
-        changed = np.flatnonzero(differs(values[:upto], known[:upto], usual))
+        changed = np.flatnonzero(rounding.apart(values[:upto], known[:upto]))
         if len(changed):
             first = int(changed[0]), end - 1
     if first is None:
         return None
     bar, saw = first
     after = whole[bar]
-    if not differs(whole[bar : bar + 1], known[bar : bar + 1], usual)[0]:
+    if not rounding.apart(whole[bar : bar + 1], known[bar : bar + 1])[0]:
         after = values_of(f, rows[: saw + 1])[bar]
     return Leak(bar, saw, float(known[bar]), float(after), ADDED, series)
 
@@ -117,8 +158,9 @@ def at_cuts(f: Feature, rows: FloatArray, whole: FloatArray, cuts: Sequence[int]
 
     `whole` holds the values of all rows.
     """
+    rounding = Rounding.of(whole)
     for cut in cuts:
-        found = _changed(values_of(f, rows[:cut]), whole[:cut], cut, ADDED, series)
+        found = _changed(values_of(f, rows[:cut]), whole[:cut], rounding, cut, ADDED, series)
         if found:
             return found
     return None
@@ -132,10 +174,11 @@ def when_tampered(
     They are not made NaN: a run's bars never hold one, and an honest function may spread it, as a
     convolution by FFT does. `whole` holds the values of all rows.
     """
+    rounding = Rounding.of(whole)
     for cut in cuts:
         for test, later in _tampered(rows[cut:]):
             values = values_of(f, np.vstack([rows[:cut], later]))
-            found = _changed(whole[:cut], values[:cut], cut, test, series)
+            found = _changed(whole[:cut], values[:cut], rounding, cut, test, series)
             if found:
                 return found
     return None
@@ -151,8 +194,10 @@ def _tampered(later: FloatArray) -> Iterator[tuple[str, FloatArray]]:
     yield "later bars turned around", turned
 
 
-def _changed(before: FloatArray, after: FloatArray, saw: int, test: str, series: str) -> Leak | None:
-    changed = np.flatnonzero(differs(before, after, usual_size(after)))
+def _changed(
+    before: FloatArray, after: FloatArray, rounding: Rounding, saw: int, test: str, series: str
+) -> Leak | None:
+    changed = np.flatnonzero(rounding.apart(before, after))
     if not len(changed):
         return None
     bar = int(changed[0])
@@ -166,11 +211,17 @@ def leak_sentence(f: Feature, leak: Leak) -> str:
         if f.origin
         else "leave it out."
     )
+    before, after = told_apart(leak.before, leak.after)
     return (
         f"feature {f.name} sees the future: on {leak.series} its value at bar {leak.bar} changes from "
-        f"{_number(leak.before)} to {_number(leak.after)} with bar {leak.saw} ({leak.test}): {remedy}"
+        f"{before} to {after} with bar {leak.saw} ({leak.test}): {remedy}"
     )
 
 
-def _number(value: float) -> str:
-    return "no number" if np.isnan(value) else f"{value:.6g}"
+def told_apart(before: float, after: float) -> tuple[str, str]:
+    """Write two values with six digits, or with all where six do not tell them apart."""
+    short, long = (
+        tuple("no number" if np.isnan(value) else form(value) for value in (before, after))
+        for form in ("{:.6g}".format, repr)
+    )
+    return (short[0], short[1]) if short[0] != short[1] else (long[0], long[1])

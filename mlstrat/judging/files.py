@@ -9,9 +9,9 @@ import numpy as np
 
 from mlstrat.arrays import BoolArray, FloatArray, IntArray
 from mlstrat.errors import ConfigError, DataError
-from mlstrat.evidence import judge
+from mlstrat.evidence import judge, plain_words
 from mlstrat.evidence.returns_file import ReturnsTable, read_returns
-from mlstrat.judging.verdict import Verdict, said_of
+from mlstrat.judging.verdict import Verdict
 
 _ALWAYS = 0.9  # share of rows with a return from which on a strategy is taken to be in the market always
 _SEED = 7
@@ -67,7 +67,7 @@ def judge_returns(
     found = judge(table.values, counts, trials, held if benchmark else None, seed=seed)
     notes = (*table.notes, _trials_note(trials, len(table.names)), how, _year_note(table, periods_per_year))
     best = table.names[found.best] if found.best >= 0 and len(table.names) > 1 else ""
-    return Verdict(found, best, year, "row", None, said_of(found, "row"), notes)
+    return Verdict(found, best, year, "row", None, tuple(plain_words(found, "row")), notes)
 
 
 def _over(table: ReturnsTable, benchmark: str, equity: bool) -> tuple[ReturnsTable, FloatArray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlstrat.evidence import Evidence, plain_words
+from mlstrat.evidence import Evidence
 from mlstrat.evidence.stored import as_plain
 from mlstrat.trials.ledger import Tried
 
@@ -47,14 +47,3 @@ class Verdict:
             "evidence": self.evidence and as_plain(self.evidence),
             "tried": self.tried and asdict(self.tried),
         }
-
-
-def said_of(evidence: Evidence, row: str = "bar") -> tuple[str, ...]:
-    """Return the verdict's sentences, with what a test against nothing leaves open."""
-    said = plain_words(evidence, row)
-    if evidence.conclusion == "edge" and not evidence.benchmark:
-        said.append(
-            "The test is against earning nothing: whoever held a market that rose may pass too, so look at "
-            "what holding it would have earned."
-        )
-    return tuple(said)

@@ -11,11 +11,12 @@ import numpy as np
 
 from mlstrat.bootstrap import Interval, bootstrap_block
 from mlstrat.controls import permuted_skill
+from mlstrat.lookahead.alone import Alone, cut_alone
 from mlstrat.lookahead.compare import Compared, Unlike, unlike_bits
 from mlstrat.lookahead.cuts import Cut, choose_cuts
 from mlstrat.lookahead.past import Past, read_run
 from mlstrat.lookahead.planted import Planted, plant
-from mlstrat.lookahead.replay import STAGES, Replayed, replay
+from mlstrat.lookahead.replay import STAGES, replay
 from mlstrat.lookahead.texts import seen_later
 from mlstrat.lookahead.windows import fold_of, one_of
 from mlstrat.models.scores import log_loss_skill
@@ -33,6 +34,8 @@ class Audited:
         Where the run was cut.
     stages : tuple of Compared
         What came of each stage of it, over all cuts.
+    alone : Alone
+        What came of cutting the features that are functions of whole arrays at many more bars.
     planted : tuple of Planted
         The leaks that were planted.
     permuted, own : Interval
@@ -46,6 +49,7 @@ class Audited:
 
     cuts: tuple[Cut, ...]
     stages: tuple[Compared, ...]
+    alone: Alone
     planted: tuple[Planted, ...]
     permuted: Interval
     own: Interval
@@ -60,12 +64,17 @@ class Audited:
     @property
     def same(self) -> bool:
         """Whether the run says the same without later data."""
-        return not any(stage.different for stage in self.stages)
+        return not any(stage.different for stage in (*self.stages, self.alone.found))
 
     @property
     def edge_lost(self) -> bool:
         """Whether permuted labels taught nothing."""
         return not self.permuted.low > 0
+
+    @property
+    def permuted_tell(self) -> bool:
+        """Whether permuted labels had something to lose: the run's own taught something in these windows."""
+        return self.own.low > 0
 
     @property
     def passed(self) -> bool:
@@ -82,18 +91,28 @@ class Audited:
                 "nothing about the run."
             )
         if not self.same:
-            stage = next(stage for stage in self.stages if stage.different)
+            stage = next(stage for stage in (*self.stages, self.alone.found) if stage.different)
             return f"The run looks ahead, first in its {stage.stage}: {stage.first}."
         if not self.edge_lost:
             return (
                 "The run may look ahead: models that learned permuted labels still beat the base rate by "
                 f"{self.permuted.estimate:.5f} nats (95 % interval from {self.permuted.low:.5f})."
             )
-        values = sum(stage.values for stage in self.stages)
+        return f"No look-ahead was found {self._tried()}; a leak at other bars would not show."
+
+    def _tried(self) -> str:
+        values, rounded = (sum(getattr(stage, n) for stage in self.stages) for n in ("values", "rounded"))
+        same = f"the same but for rounding of {rounded:,}" if rounded else "the same bits"
+        cuts = "this cut" if len(self.cuts) == 1 else f"these {len(self.cuts)} cuts"
+        told = [f"at {cuts}: {values:,} values are {same} without later data"]
+        if self.alone.functions:
+            told.append(f"array functions alone say the same at {self.alone.bars:,} bars each")
+        told.append(f"all {len(self.planted)} planted leaks were caught")
+        if self.permuted_tell:
+            return f"{', '.join(told)}, and permuted labels teach nothing"
         return (
-            f"No look-ahead was found: {values:,} values at {len(self.cuts)} cuts are the same bits without "
-            f"later data, all {len(self.planted)} planted leaks were caught, and permuted labels teach "
-            "nothing."
+            f"{', '.join(told[:-1])}, and {told[-1]}; permuted labels tell nothing here: the run's own "
+            "labels teach no more at these windows"
         )
 
 
@@ -109,7 +128,8 @@ def audit_run(
 ) -> Audited:
     """Cut a finished run off from later data at some bars, make it again, and compare; nothing is written.
 
-    It fits `cuts` windows, those again with permuted labels, and one with a planted leak.
+    It fits `cuts` windows, those again with permuted labels, and one with a planted leak. Features that are
+    functions of whole arrays are cut alone at 2,000 more bars.
 
     Parameters
     ----------
@@ -155,13 +175,15 @@ def audit_run(
         replays.append(replay(past, cut, unlike))
         stages = [told + more for told, more in zip(stages, replays[-1].stages, strict=True)]
         watcher.windows(len(replays), len(chosen))
+    watcher.stage("cutting array functions alone")
+    alone = cut_alone(past, seed, unlike)
     watcher.stage("planting leaks")
     planted = tuple(plant(past, replays[0], unlike))
     watcher.stage("learning permuted labels")
     windows = tuple(dict.fromkeys(cut.window for cut in chosen))
     permuted = permuted_skill(past.panel, SomeWindows.of(past.schedule, windows), past.config)
-    own, notes = _own_skill(past, windows), tuple(_notes(past, replays))
-    return Audited(chosen, tuple(stages), planted, permuted, own, notes, clock() - began)
+    own, notes = _own_skill(past, windows), tuple(_notes(past, stages))
+    return Audited(chosen, tuple(stages), alone, planted, permuted, own, notes, clock() - began)
 
 
 @dataclass(frozen=True)
@@ -194,13 +216,14 @@ def _own_skill(past: Past, windows: Sequence[int]) -> Interval:
     return log_loss_skill(prob[scored], base[scored], up[scored], block, past.config.seed)
 
 
-def _notes(past: Past, replays: Sequence[Replayed]) -> list[str]:
+def _notes(past: Past, stages: Sequence[Compared]) -> list[str]:
     notes, texts = [], past.texts
-    rounded = sum(replayed.rounded for replayed in replays)
+    rounded = sum(stage.rounded for stage in stages)
     if rounded:
         notes.append(
             f"{rounded:,} values of features that are functions of whole arrays differ by rounding alone, "
-            "less than 1e-9 of their size, and count as the same."
+            "less than 1e-11 of their size and 1e-10 of their spread, or in their last bits. They count "
+            "as the same, and models were fitted on the run's own: what hides in these digits does not show."
         )
     later = seen_later(texts, past.config.sentiment) if texts is not None else 0
     if later and texts is not None:

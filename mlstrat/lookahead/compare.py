@@ -50,17 +50,31 @@ class Difference:
 
 @dataclass(frozen=True)
 class Compared:
-    """What came of comparing a stage of a run: values compared, how many differ, and the first that does."""
+    """What came of comparing a stage of a run: values compared, how many differ, and the first that does.
+
+    `rounded` counts the values that are the same but for rounding.
+    """
 
     stage: str
     values: int = 0
     different: int = 0
     first: Difference | None = None
+    rounded: int = 0
 
     def __add__(self, other: Compared) -> Compared:
         """Return both together; the first difference is this one's where it has one."""
         values, different = self.values + other.values, self.different + other.different
-        return Compared(self.stage, values, different, self.first or other.first)
+        rounded = self.rounded + other.rounded
+        return Compared(self.stage, values, different, self.first or other.first, rounded)
+
+    @property
+    def verdict(self) -> str:
+        """What to say of it in a few words."""
+        if self.first:
+            return str(self.first)
+        if self.rounded:
+            return f"the same but for rounding of {self.rounded:,}"
+        return "the same bits" if self.values else "nothing to compare"
 
 
 def unlike_bits(with_all: Column, without: Column) -> BoolArray:

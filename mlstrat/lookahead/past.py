@@ -13,7 +13,7 @@ from mlstrat.config import RunConfig
 from mlstrat.config_sentiment import MOOD_FEATURES
 from mlstrat.data.bars import Bars
 from mlstrat.errors import ReproductionError
-from mlstrat.features.causality import differs, usual_size
+from mlstrat.features.causality import Rounding
 from mlstrat.features.lookup import find
 from mlstrat.lookahead.compare import Column
 from mlstrat.lookahead.texts import Texts, mood_of, read_texts, texts_known
@@ -135,7 +135,7 @@ def known_at(past: Past, bar: int) -> Known:
 def _without_rounding(whole: Panel, part: Panel) -> tuple[Panel, int]:
     """Give functions of whole arrays the run's own values where they are the same but for rounding.
 
-    NumPy and pandas add up in an order that depends on how many rows there are (see
+    Libraries may add up in an order that depends on how many rows there are (see
     `mlstrat.features.causality`); models fitted on other last bits would be other models.
     """
     values, rounded = part.features.values.copy(), 0
@@ -143,7 +143,7 @@ def _without_rounding(whole: Panel, part: Panel) -> tuple[Panel, int]:
         if name in MOOD_FEATURES or name not in whole.features.names or find(name).function is None:
             continue
         own = whole.features.column(name)[: len(values)]
-        near = (own != values[:, k]) & ~differs(values[:, k], own, usual_size(own)) & ~np.isnan(own)
+        near = (own != values[:, k]) & ~Rounding.of(own).apart(values[:, k], own) & ~np.isnan(own)
         values[near, k], rounded = own[near], rounded + int(near.sum())
     if not rounded:
         return part, 0

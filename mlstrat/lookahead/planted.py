@@ -14,6 +14,9 @@ import numpy as np
 
 from mlstrat.arrays import SideArray
 from mlstrat.data.bars import Bars
+from mlstrat.features.causality import Rounding, values_of
+from mlstrat.features.registry import Feature
+from mlstrat.lookahead.alone import cut_function, draw
 from mlstrat.lookahead.compare import Compared, Unlike
 from mlstrat.lookahead.past import Known, Past
 from mlstrat.lookahead.replay import (
@@ -33,6 +36,8 @@ from mlstrat.lookahead.windows import fold_of, forecast, one_of
 from mlstrat.panel import Panel
 from mlstrat.sentiment.headlines import Headlines
 from mlstrat.signals.decide import decide
+
+_FUNCTION_CUTS = 20
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ def plant(past: Past, at: Replayed, unlike: Unlike) -> Iterator[Planted]:
         "a label counts as resolved one bar too early",
         _panels(LABELS, past, at.known, [labels_early(panel, ahead) for panel in panels], unlike),
     )
+    yield Planted("a function of whole arrays looks one bar ahead", _function_ahead(past, unlike))
     yield Planted("a headline is heard one bar before it is known", _headline_early(past, at, unlike))
     yield Planted("labels resolved after the fit train the models", _fitted_late(past, at, unlike))
     yield Planted("a decision follows the close of the next bar", _decided_late(past, at, unlike))
@@ -74,6 +80,28 @@ def features_ahead(panel: Panel) -> Panel:
     """Give each bar the features of the next one; the last keeps its own."""
     values = panel.features.values
     return replace(panel, features=replace(panel.features, values=np.vstack([values[1:], values[-1:]])))
+
+
+def _function_ahead(past: Past, unlike: Unlike) -> Compared:
+    f = Feature(
+        name="planted",
+        family="user",
+        step=None,
+        function=lambda frame: (frame["high"] + frame["low"]).shift(-1).ffill(),
+        params=(),
+        inputs=("high", "low"),
+        state_size=0,
+        lookback=1,
+        warmup=1,
+        unit="price",
+        source="",
+        pine=None,
+        no_pine="planted",
+        model_input=False,
+    )
+    bars = past.bars
+    rounding = Rounding.of(values_of(f, bars.matrix))
+    return cut_function(f, bars, draw(f, len(bars), 0, _FUNCTION_CUTS), rounding, unlike)
 
 
 def labels_early(panel: Panel, target_periods: int) -> Panel:

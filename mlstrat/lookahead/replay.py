@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,8 +48,6 @@ class Replayed:
         Of the bars from the window's first one to the cut.
     stages : tuple of Compared
         One for each of `STAGES`.
-    rounded : int
-        Feature values that differed by rounding alone.
     """
 
     cut: Cut
@@ -57,7 +55,6 @@ class Replayed:
     predictions: Predictions
     decisions: Decisions
     stages: tuple[Compared, ...]
-    rounded: int
 
 
 def replay(past: Past, cut: Cut, unlike: Unlike) -> Replayed:
@@ -90,7 +87,7 @@ def replay(past: Past, cut: Cut, unlike: Unlike) -> Replayed:
     ]
     if any(stage.different for stage in said):
         _refuse_unlike_itself(past, cut)
-    return Replayed(cut, at_cut, predictions, decisions, (*found, *said), at_fit.rounded + at_cut.rounded)
+    return Replayed(cut, at_cut, predictions, decisions, (*found, *said))
 
 
 def rows_of(cut: Cut) -> np.ndarray:
@@ -105,7 +102,8 @@ def compare_panels(
     columns = _OF_PANEL[stage](past.panel if whole is None else whole, known.panel)
     if stage == SENTIMENT and past.texts is None and whole is None:
         return Compared(stage)
-    return compare(stage, columns, past.bars.time, 0, len(known.panel.bars) - 1, unlike)
+    found = compare(stage, columns, past.bars.time, 0, len(known.panel.bars) - 1, unlike)
+    return replace(found, rounded=known.rounded) if stage == FEATURES else found
 
 
 def compare_tables(

@@ -74,20 +74,13 @@ class RunEvidence:
     break_even: BreakEven
 
 
-def bar_returns(judged: Story) -> FloatArray:
-    """(n_bars,) simple return of equity over each judged bar; 0 once an account has nothing left to lose."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        own = judged.result.returns
-    return np.asarray(np.where(np.isfinite(own), own, 0.0))
-
-
 def evidence_of(story: Story) -> RunEvidence:
     """Compute the evidence of the part of the run that is out of sample; every draw by the run's seed."""
     from mlstrat.evidence import judge, rank_ic
     from mlstrat.stress import break_even, pessimistic_fills
 
     judged, seed = story.judged, story.config.seed
-    returns, per_year = bar_returns(judged), judged.bars.bars_per_year
+    returns, per_year = judged.result.returns, judged.bars.bars_per_year
     trades = np.array([int(np.sum(judged.result.trades.closed))])
     counted = story.tried.distinct if story.tried else 1
     found = None

@@ -10,7 +10,7 @@ from mlstrat.stress import BreakEven, FillMatrix, FillRow
 def fills(matrix: FillMatrix) -> Table:
     """Return the same decisions under each assumption, from mild to severe."""
     return Table(
-        ("Fills", "Cost of a market fill", "Trades", "Return", "Sharpe", "95 % interval", "p", "Edge"),
+        ("Fills", "Return", "p", "Edge", "Sharpe", "95 % interval", "Trades", "Cost of a market fill"),
         [_fill(row) for row in matrix.rows],
     )
 
@@ -19,13 +19,13 @@ def _fill(row: FillRow) -> tuple[str, ...]:
     sharpe = row.sharpe
     return (
         row.name,
-        f"{number(row.fill_cost * 1e4, 4 if 0.0 < row.fill_cost < 1e-5 else 2)}\u00a0bp",
-        count(row.trades),
         percent(row.total_return, 2, signed=True),
-        number(sharpe.estimate),
-        f"{number(sharpe.low, signed=True)} to {number(sharpe.high, signed=True)}",
         number(row.p, 3),
         "yes" if row.edge else "no",
+        number(sharpe.estimate),
+        f"{number(sharpe.low, signed=True)} to {number(sharpe.high, signed=True)}",
+        count(row.trades),
+        f"{number(row.fill_cost * 1e4, 4 if 0.0 < row.fill_cost < 1e-5 else 2)}\u00a0bp",
     )
 
 

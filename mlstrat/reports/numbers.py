@@ -11,7 +11,7 @@ import numpy as np
 from mlstrat.arrays import BoolArray, FloatArray
 from mlstrat.bootstrap import Interval, bootstrap_block, bootstrap_mean
 from mlstrat.execution import metrics
-from mlstrat.execution.types import REASON_NAMES, Result
+from mlstrat.execution.types import REASON_NAMES, Result, returns_of
 from mlstrat.models import scores
 from mlstrat.models.scores import Reliability
 from mlstrat.reports.baselines import Baseline, fair_baselines
@@ -232,7 +232,7 @@ def _forecast(judged: Story) -> Forecast:
 def _excess(judged: Story, matched: Baseline, block: float) -> Interval:
     """Annualised mean difference of bar returns, with its interval."""
     cash, per_year = judged.result.rules.cash, judged.bars.bars_per_year
-    other = matched.equity / np.r_[cash, matched.equity[:-1]] - 1.0
+    other = returns_of(matched.equity, cash)
     longest_trade = max(block, float(judged.config.stops.max_bars))
     return bootstrap_mean((judged.result.returns - other) * per_year, longest_trade, judged.config.seed)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlstrat.reports.evidence_numbers import bar_returns
 from mlstrat.reports.story import Story
 
 FILE_NAME = "returns.csv"
@@ -17,5 +16,5 @@ def returns_bytes(story: Story) -> bytes:
     """
     judged = story.judged
     times = np.datetime_as_string(judged.bars.close_time, unit="s").tolist()
-    rows = zip(times, bar_returns(judged).tolist(), strict=True)
+    rows = zip(times, judged.result.returns.tolist(), strict=True)
     return ("time,return\n" + "".join(f"{time}Z,{value!r}\n" for time, value in rows)).encode()

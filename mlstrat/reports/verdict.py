@@ -79,7 +79,8 @@ def _tested(numbers: StoryNumbers) -> list[str]:
     if numbers.judged is None:
         few = f"There are too few bars to say anything: {plural(numbers.bars, 'bar')} out of sample."
         return [few, "Below 32 no test is made."]
-    return plain_words(numbers.judged)
+    # What holding the market brought is told here in numbers.
+    return plain_words(numbers.judged, drift=False)
 
 
 def _drift(numbers: StoryNumbers) -> str:

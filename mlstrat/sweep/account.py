@@ -126,6 +126,14 @@ def counted(account: Account, blocked: bool, zero: bool, cancelled: bool) -> Acc
 
 
 @within
+def gained_on(before: float, equity: float) -> float:
+    """Return the return of a bar, as `mlstrat.execution.types.returns_of` does."""
+    if before <= 0.0:
+        return 0.0
+    return equity / before - 1.0 if equity > 0.0 else -1.0
+
+
+@within
 def walked(
     path: Path, close: FloatArray, first: int, held: int, signed: float, cash: float, gains: Gains
 ) -> Path:
@@ -134,7 +142,7 @@ def walked(
     total, squares, down = 0.0, 0.0, 0.0
     for t in range(first, first + held):
         equity = cash + signed * close[t]
-        gained = equity / before - 1.0
+        gained = gained_on(before, equity)
         if gains.every > 0:
             gains.row[t // gains.every] += gained
         total += gained
@@ -153,7 +161,7 @@ def walked(
 def stepped(path: Path, bar: int, equity: float, gains: Gains) -> Path:
     """Add one close, such as that of the bar on which a trade ended."""
     peak, trough, deepest = path.peak, path.trough, path.deepest
-    gained = equity / path.equity - 1.0
+    gained = gained_on(path.equity, equity)
     if gains.every > 0:
         gains.row[bar // gains.every] += gained
     if equity > peak:

@@ -50,6 +50,11 @@ from mlstrat.walkforward import Fits
 
 TABLE, EVIDENCE, PAGE, PARTS = "columns.parquet", "evidence.json", "sweep.html", "parts"
 _HASH = 32
+_UNKEPT = (
+    f"Of more than {MOST:,} columns no returns are kept: they are counted, and whatever is tried later on "
+    "this market is judged by a bound that so many make impossible to pass; to spare the ledger beside other "
+    "runs, sweep with --out elsewhere."
+)
 _PAGE = (("jinja2", "report", "The page of a sweep"), ("plotly", "report", "The page of a sweep"))
 
 
@@ -128,6 +133,8 @@ def sweep_into(
         windows, predicted = walked.outlook()
         manifest = begin(folder, inputs)
         watcher.note(plan(grid, windows))
+        if len(grid) > MOST:
+            watcher.note(_UNKEPT)
         every = bars_per_period(len(bars), len(grid))
         columns, found = Columns(config, bars, grid, walked, config.jobs, every), Found.of(grid, bars, every)
         watcher.stage("running columns")

@@ -70,7 +70,13 @@ class Judged:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values for JSON; a number without a value is None."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        from mlstrat.evidence.stored import as_plain
+
+        return {
+            **self.__dict__,
+            "evidence": self.evidence and as_plain(self.evidence),
+            "tried": self.tried and asdict(self.tried),
+        }
 
 
 def judged(
@@ -117,17 +123,3 @@ def _too_many(n_columns: int) -> str:
         f"There is no verdict: {n_columns:,} columns are too many for one test, which knows all of them at "
         "once; sweep fewer values, about a hundred thousand columns at most."
     )
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _plain(part) for name, part in value.items()}
-        case list() | tuple():
-            return [_plain(part) for part in value]
-        case float():
-            return value if np.isfinite(value) else None
-        case np.generic():
-            return _plain(value.item())
-        case _:
-            return value

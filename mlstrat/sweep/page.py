@@ -63,6 +63,7 @@ def render(sweep: Sweep, judged: Judged, bars: Bars, inputs: Inputs) -> str:
     MissingExtraError
         jinja2 or plotly is not installed.
     """
+    best, what = marked(sweep, judged)
     context = {
         "sweep": sweep,
         "bars": bars,
@@ -74,7 +75,8 @@ def render(sweep: Sweep, judged: Judged, bars: Bars, inputs: Inputs) -> str:
         "best": best_table(sweep),
         "keys": _keys_table(sweep),
         "facts": _facts(inputs),
-        "data": _data(sweep),
+        "marked": what,
+        "data": _data(sweep, best),
         "plotly": _plotly(),
         "word": wording,
     }
@@ -106,6 +108,17 @@ def ranked(sweep: Sweep) -> IntArray:
     order = sweep.ranking()
     enough = order[sweep.measure("trades")[order] >= FEW_TRADES]
     return enough if len(enough) else order
+
+
+def marked(sweep: Sweep, judged: Judged) -> tuple[int | None, str]:
+    """Return the column that the histogram marks, and what it is: the best by the test, else by the Sharpe
+    ratio; None where no column made a trade."""
+    order = ranked(sweep)
+    enough = len(order) and sweep.measure("trades")[order[0]] >= FEW_TRADES
+    those = f", of those with {FEW_TRADES} trades or more (others may lie beyond)" if enough else ""
+    if judged.evidence is not None and judged.evidence.best >= 0:
+        return judged.evidence.best, f"the column that the test found best{those}"
+    return (int(order[0]) if len(order) else None), f"the column with the best Sharpe ratio{those}"
 
 
 def columns_of(n: int) -> str:
@@ -185,7 +198,7 @@ def _headline(sweep: Sweep, judged: Judged) -> list[tuple[str, str, str]]:
         (
             "Median return",
             percent(float(np.median(returns)), 2, signed=True),
-            f"best {percent(float(returns.max()), 2, signed=True)}, after costs",
+            f"highest {percent(float(returns.max()), 2, signed=True)}, after costs",
         ),
         ("Columns", count(len(sweep)), f"{count(apart)} of them with numbers of their own"),
     ]
@@ -214,7 +227,7 @@ def _facts(inputs: Inputs) -> list[tuple[str, str]]:
     ]
 
 
-def _data(sweep: Sweep) -> str:
+def _data(sweep: Sweep, best: int | None) -> str:
     """Return what the page's script draws from, safe inside a script element."""
     content = {
         "keys": list(sweep.grid.keys),
@@ -224,6 +237,7 @@ def _data(sweep: Sweep) -> str:
             for name, title, share, signed in SHOWN
         ],
         "columns": {name: [_short(v) for v in sweep.measure(name)] for name, *_ in SHOWN},
+        "best": best,
     }
     return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 

@@ -89,9 +89,7 @@ def _spa(evidence: Evidence) -> str:
         f"30 trades or more{others} as good as it is."
     )
     if evidence.basis == "spa with a bound":
-        said += (
-            f" It is {number(evidence.spa.p, 3)} before trials whose returns are not at hand are paid for."
-        )
+        said += f" It is {number(evidence.spa.p, 3)} before trials that are not in the test are paid for."
     return said
 
 

@@ -11,7 +11,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,6 +58,14 @@ WITH related AS (
 ), found AS (
     SELECT kind, CASE same WHEN '' THEN kind || ' ' || key ELSE same END AS id
     FROM trials JOIN related USING (data_sha256)
+)
+"""
+# The states of the data that one trial on these data was judged on, where bars came in between.
+_LOOKS = """
+SELECT COALESCE(MAX(states), 0) FROM (
+    SELECT COUNT(DISTINCT data_sha256) AS states FROM trials JOIN related USING (data_sha256)
+    WHERE kind <> 'tune' AND same <> '' AND same IN (SELECT same FROM trials WHERE data_sha256 = ?1)
+    GROUP BY same
 )
 """
 _TRIED = """
@@ -126,12 +134,15 @@ class Tried:
     tuned : int
         Sizes that were tried inside training windows. They never saw the bars that a run is judged on, and
         are not among `distinct`.
+    looks : int
+        On how many states of growing data a trial on these data was judged; the most of any.
     """
 
     distinct: int
     runs: int
     columns: int
     tuned: int
+    looks: int = 1
 
     def sentence(self) -> str:
         """Return it in plain words."""
@@ -148,13 +159,18 @@ class Tried:
                 f"{_number(self.runs, 'run')} and {_number(self.columns, 'column')} of sweeps"
                 + (f", of which {twice:,} {'is' if twice == 1 else 'are'} both." if twice else ".")
             )
-        if not self.tuned:
-            return counted
-        return (
-            f"{counted} Inside training windows {_number(self.tuned, 'choice')} of sizes "
-            f"{'was' if self.tuned == 1 else 'were'} tried; no judged bar was seen there, so that is "
-            "not counted."
-        )
+        if self.looks > 1:
+            counted += (
+                f" One of them was judged on {self.looks:,} states of growing data; that one in twenty "
+                "passes by luck holds for one look."
+            )
+        if self.tuned:
+            counted += (
+                f" Inside training windows {_number(self.tuned, 'choice')} of sizes "
+                f"{'was' if self.tuned == 1 else 'were'} tried; no judged bar was seen there, so that is not "
+                "counted."
+            )
+        return counted
 
 
 @dataclass(frozen=True)
@@ -231,7 +247,9 @@ class Ledger:
             return Tried(0, 0, 0, 0)
         with self.opened() as connection:
             show_as_new(connection)
-            return Tried(*connection.execute(FOUND + _TRIED, (data_sha256,)).fetchone())
+            counted = connection.execute(FOUND + _TRIED, (data_sha256,)).fetchone()
+            (looks,) = connection.execute(FOUND + _LOOKS, (data_sha256,)).fetchone()
+            return replace(Tried(*counted), looks=max(looks, 1))
 
     def trials(self, data_sha256: str) -> tuple[Trial, ...]:
         """Return the trials on the data of this hash, in the order of writing; errors as for `count`."""

@@ -13,19 +13,29 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlstrat.arrays import FloatArray, IntArray, TimeArray
+from mlstrat.evidence.beside import Others
 from mlstrat.evidence.columns import summed
-from mlstrat.evidence.verdict import FEW_TRADES, Others
+from mlstrat.evidence.verdict import FEW_TRADES
 from mlstrat.trials.ledger import FOUND, Ledger, show_as_new
 
-# Sweeps of more columns are counted, and their returns not kept: half a gigabyte would be read for each run.
+# Sweeps of more columns are counted, and their returns not kept. No more are read for a verdict: with days of
+# three years these are 175 MB, and the test takes some seconds.
 MOST = 20_000
 _TABLE = """
 CREATE TABLE IF NOT EXISTS returns (
     same TEXT PRIMARY KEY,
     trades INTEGER NOT NULL,
     first_day INTEGER NOT NULL,
+    last_day INTEGER NOT NULL,
     days BLOB NOT NULL
 )
+"""
+# The record that reaches further stays: a trial repeated on a part of its bars was tried on all of them.
+_INSERT = """
+INSERT INTO returns VALUES (?, ?, ?, ?, ?) ON CONFLICT (same) DO UPDATE SET
+    trades = excluded.trades, first_day = excluded.first_day, last_day = excluded.last_day,
+    days = excluded.days
+WHERE excluded.last_day >= returns.last_day
 """
 _THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'returns'"
 _KEPT = "SELECT DISTINCT same, trades, first_day, days FROM found JOIN returns ON id = same ORDER BY same"
@@ -63,7 +73,7 @@ def by_day(returns: FloatArray, day: IntArray) -> FloatArray:
 
 
 def keep(ledger: Ledger, trials: Iterable[Kept]) -> None:
-    """Write down returns, in place of those of the same trial on fewer days.
+    """Write down returns, in place of those of the same trial that end earlier.
 
     Raises
     ------
@@ -73,10 +83,11 @@ def keep(ledger: Ledger, trials: Iterable[Kept]) -> None:
     rows = []
     for same, trades, first_day, days in trials:
         told = days if trades >= FEW_TRADES else days[:0]
-        rows.append((same, trades, first_day, zlib.compress(told.astype(np.float32).tobytes(), 1)))
+        content = zlib.compress(told.astype(np.float32).tobytes(), 1)
+        rows.append((same, trades, first_day, first_day + len(days) - 1, content))
     with ledger.opened() as connection, connection:
         connection.execute(_TABLE)
-        connection.executemany("INSERT OR REPLACE INTO returns VALUES (?, ?, ?, ?)", rows)
+        connection.executemany(_INSERT, rows)
 
 
 def others_of(ledger: Ledger, data_sha256: str, own: Set[str], day: IntArray) -> Others:
@@ -93,6 +104,11 @@ def others_of(ledger: Ledger, data_sha256: str, own: Set[str], day: IntArray) ->
     day : (n_bars,) int64
         Days of the bars that are judged; days of others outside of them are cut off.
 
+    Returns
+    -------
+    Others
+        With 20,000 columns at most; what is left out is not counted, and so paid for by a bound.
+
     Raises
     ------
     RunFolderError
@@ -101,7 +117,8 @@ def others_of(ledger: Ledger, data_sha256: str, own: Set[str], day: IntArray) ->
     first, n_days = int(day[0]), int(day[-1] - day[0]) + 1
     rows, columns = _rows(ledger, data_sha256, own), []
     # Columns of a sweep are often the very same, as where a limit never binds.
-    for first_day, content in dict.fromkeys(tuple(rest) for trades, *rest in rows if trades >= FEW_TRADES):
+    known = list(dict.fromkeys(tuple(rest) for trades, *rest in rows if trades >= FEW_TRADES))[:MOST]
+    for first_day, content in known:
         days = np.frombuffer(zlib.decompress(content), np.float32).astype(np.float64)
         column, start = np.zeros(n_days), first_day - first
         inside = slice(max(start, 0), min(start + len(days), n_days))
@@ -109,7 +126,9 @@ def others_of(ledger: Ledger, data_sha256: str, own: Set[str], day: IntArray) ->
             column[inside] = days[inside.start - start : inside.stop - start]
         columns.append(column)
     table = np.column_stack(columns) if columns else np.empty((n_days, 0))
-    return Others(table, day - first, len(rows))
+    read = set(known)
+    counted = sum(trades < FEW_TRADES or tuple(rest) in read for trades, *rest in rows)
+    return Others(table, day - first, counted)
 
 
 def _rows(ledger: Ledger, data_sha256: str, own: Set[str]) -> list[Any]:

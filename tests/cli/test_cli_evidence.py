@@ -83,6 +83,7 @@ def test_a_benchmark_and_equity_are_taken(mlstrat, table, tmp_path):
         (("{run}",), 4, "holds no finished run: give the folder that mlstrat backtest wrote"),
         (("--returns", "{table}", "--trades", "many"), 2, "--trades 'many' is no list of whole numbers"),
         (("--returns", "{table}", "--trials", "0"), 2, "0 trials were counted: give at least 1"),
+        (("--returns", "{table}", "--trades", "-5,40,40"), 3, "a number of trades is below 0: give each"),
         (("--returns", "nothing.csv"), 3, "nothing.csv cannot be read"),
     ],
 )
@@ -130,6 +131,43 @@ def test_the_verdict_is_that_of_the_report_and_of_the_sweep(mlstrat, folders):
     told = json.loads(mlstrat("evidence", folders / "sweep", "--json").stdout)
     assert told["evidence"] == stored["evidence"]
     assert told["sentences"] == stored["sentences"]
+
+
+def test_a_run_that_is_there_already_says_that_more_was_tried_since(mlstrat, folders):
+    again = mlstrat("backtest", folders / "tiny.toml", "--out", folders / "run", "--engine", "kernel")
+    assert again.exit_code == 0, again.stderr
+    printed = flat(again.stdout)
+    assert "already complete; nothing to redo" in printed
+    since = (
+        f"Trials: 1 was counted then, 2 are counted now: mlstrat evidence {folders / 'run'} says what that"
+    )
+    assert since in printed
+    (folders / "trials.sqlite").rename(folders / "aside")
+    (folders / "trials.sqlite").write_bytes(b"this is no data base, though it is long enough" * 100)
+    broken = mlstrat("backtest", folders / "tiny.toml", "--out", folders / "run", "--engine", "kernel")
+    (folders / "aside").replace(folders / "trials.sqlite")
+    assert broken.exit_code == 0, broken.stderr
+    assert "are counted now" not in flat(broken.stdout)
+
+
+def test_columns_of_a_sweep_are_found_in_the_ledger_and_tested_with_a_run_made_later(
+    mlstrat, tiny_text, tmp_path
+):
+    pytest.importorskip("quantstats")
+    pytest.importorskip("plotly")
+    config = tmp_path / "tiny.toml"
+    config.write_text(tiny_text)
+    often = ("--set", "kelly.multiplier=1.0")
+    made = mlstrat("sweep", config, "--grid", "stops.atr=2.5,3", "--out", tmp_path / "sweep", *often)
+    assert made.exit_code == 0, made.stderr
+    ran = mlstrat(
+        "backtest", config, "--out", tmp_path / "run", "--engine", "kernel", *often, "--set", "stops.atr=2"
+    )
+    assert ran.exit_code == 0, ran.stderr
+    told = json.loads(mlstrat("evidence", tmp_path / "sweep", "--json").stdout)
+    found = told["evidence"]
+    assert (found["basis"], found["beside"], found["trials"]) == ("spa", 1, 3)
+    assert "all columns were tested again, on days" in told["notes"][1]
 
 
 def test_the_example_on_the_page_runs(mlstrat, tmp_path, monkeypatch):

@@ -143,3 +143,15 @@ def test_the_hash_is_of_what_is_paid_and_of_nothing_that_comes_later(tmp_path):
 
     assert digest(2, 8) == digest(2, 8, 16, 24)
     assert len({digest(2, 8), digest(2, 7), digest(2), digest(2, 8, rate=0.002)}) == 4
+
+
+def test_stamps_some_milliseconds_after_the_minute_are_of_that_minute(tmp_path):
+    path = tmp_path / "funding.csv"
+    path.write_text(
+        "time,rate\n2024-01-01T08:00:00.003Z,0.0001\n2024-01-01T16:00:01Z,0.0001\n2024-01-02T00:00:01.5Z,0.0001\n"
+    )
+    assert np.datetime_as_string(read_rates(path).time, unit="ms").tolist() == [
+        "2024-01-01T08:00:00.000",
+        "2024-01-01T16:00:00.000",
+        "2024-01-02T00:00:01.500",
+    ]

@@ -46,7 +46,11 @@ def test_an_edge_is_found_and_described():
         "There is evidence of an edge: the best of 40 columns earned money beyond what luck explains (SPA p ="
     )
     assert "one in twenty passes this test" in said(found)
-    assert len(plain_words(found)) == 2
+    assert plain_words(found)[-1].startswith(
+        "The test is against earning nothing: whoever held a market that"
+    )
+    assert plain_words(found, drift=False) == plain_words(found)[:-1]
+    assert len(plain_words(found)) == 3
 
 
 def test_a_best_that_looks_good_alone_is_told_apart_from_an_edge():
@@ -83,7 +87,7 @@ def test_a_run_chosen_from_others_not_at_hand_pays_for_each_of_them():
     assert weak.p == min(1.0, 500 * weak.spa.p)
     assert (strong.conclusion, strong.effective_trials) == ("edge", 500.0)
     for found in (weak, strong):
-        assert "499 more things were tried whose returns are not at hand" in said(found)
+        assert "499 more things were tried whose returns are not part of this test" in said(found)
 
 
 def test_a_run_chosen_from_others_at_hand_is_tested_with_them():
@@ -94,8 +98,35 @@ def test_a_run_chosen_from_others_at_hand_is_tested_with_them():
     assert found.p == pytest.approx(whole.p, abs=0.01)
     assert (found.basis, found.trials, found.conclusion) == ("spa", 20, whole.conclusion)
     assert "It is judged together with 19 others that were tried on these data" in said(found)
-    assert "returns are not at hand" not in said(found)
+    assert "as if nothing else had been tried, it would have p = " in said(found)
+    assert "not part of this test" not in said(found)
     assert "1 more thing was tried" in said(judge(table[:, best], many(1), 21, others=rest))
+
+
+def test_of_the_best_of_several_columns_beside_others_it_is_said_what_it_would_be_alone():
+    table = planted(20, 4.0)
+    rest = Others(table[:, :15], np.arange(BARS), 15)
+    found = judge(table[:, 15:], many(5), 20, others=rest)
+    alone = superior_ability(table[:, [15 + found.best]], block=found.spa.block)
+    assert found.spa.naive_p == pytest.approx(alone.p, abs=0.005)
+    told = "as if that column had been the only thing tried, it would have p = "
+    assert f"15 others that were tried on these data; {told}{found.spa.naive_p:.3f}." in said(found)
+
+
+def test_what_else_was_tried_over_few_days_is_paid_for_and_that_is_the_reason_given():
+    table, row = planted(1, 3.0), np.arange(BARS) // 40  # 25 rows, of which a test asks 32
+    few = Others(np.zeros((25, 3)), row, 4)
+    found = judge(table, many(1), 5, others=few)
+    assert (found.beside, found.apart, found.basis) == (0, 4, "spa with a bound")
+    assert found.p == pytest.approx(5.0 * judge(table, many(1)).p)
+    assert (
+        "4 more things were tried whose returns are not part of this test, because there are too few days to "
+        "test them together; the p-value pays for them by a bound"
+    ) in said(found)
+    assert "not part of this test, 4 of them because there are too few days" in said(
+        judge(table, many(1), 9, others=few)
+    )
+    assert judge(table, many(1), 5).apart == 0
 
 
 def test_trials_not_at_hand_multiply_the_p_value_of_a_sweep():
@@ -151,6 +182,7 @@ def test_a_benchmark_is_what_has_to_be_beaten():
     assert found.moments == sharpe_moments(table[:, found.best] - market, round(found.spa.block))
     better = judge(table + 0.0001, many(2), benchmark=market)
     assert "beat the benchmark beyond what luck explains" in said(better)
+    assert "a market that rose" not in said(better)
 
 
 def test_the_same_seed_gives_the_same_evidence():
@@ -164,7 +196,7 @@ def test_what_cannot_be_judged_is_refused():
         DataError, match=r"trades of shape \(2,\) do not go with 3 columns: give each column's"
     ):
         judge(noise(3), many(2))
-    with pytest.raises(DataError, match="do not go with 3 columns"):
+    with pytest.raises(DataError, match="a number of trades is below 0: give each column's number of closed"):
         judge(noise(3), np.array([1, 2, -3]))
     with pytest.raises(ConfigError, match="0 trials were counted: give at least 1"):
         judge(noise(3), many(3), 0)

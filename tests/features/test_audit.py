@@ -13,7 +13,7 @@ from mlstrat.errors import DataError, FeatureLeakError
 from mlstrat.features import audit as audits
 from mlstrat.features.audit import FUNCTION, STEP, audit, refuse_unsound
 from mlstrat.features.audit_bars import SMOOTH, smooth
-from mlstrat.features.causality import ADDED, values_of
+from mlstrat.features.causality import ADDED, Rounding, values_of
 from mlstrat.features.lookup import registered
 from mlstrat.features.runner import Runner
 
@@ -87,6 +87,54 @@ def test_the_size_is_what_the_later_bars_change():
     assert leak.after == pytest.approx(rows[23, 3] / rows[0, 3], rel=1e-12)
     assert leak.size == pytest.approx(abs(leak.after - 1.0))
     assert leak.relative == pytest.approx(leak.size / max(1.0, leak.after))
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_the_future_in_the_last_digits_is_found(level):
+    """Of a constant that is all that it says; of two levels it is what a tree would part."""
+
+    def bits(f):
+        level_of = np.where(f.index.hour > 12, level, 1.0)
+        return level_of + 4e-10 * np.sign(f.close.shift(-5) - f.close).fillna(0.0)
+
+    f = array_feature("bits", bits)
+    leak = audit(f, n_bars=60).leak
+    # The last bar has no fifth one behind it, until there is one.
+    assert (leak.bar, leak.saw) == (0, 5)
+    assert leak.size == pytest.approx(4e-10, rel=1e-5)
+    with pytest.raises(FeatureLeakError, match=r"bar \d+ changes from 1\.0 to (0\.9|1\.0)\d{9} with bar"):
+        refuse_unsound(f)
+
+
+@pytest.mark.parametrize("by", ["level", "distance", "share of rises"])
+def test_the_rounding_of_a_convolution_by_fft_is_no_leak(by):
+    signal = pytest.importorskip("scipy.signal")
+
+    def smoothed(f):
+        values = np.sign(f.close.diff().fillna(0.0)) if by == "share of rises" else f.close
+        mean = signal.fftconvolve(values.to_numpy(), np.full(24, 1 / 24))[: len(f)]
+        return {"level": mean / f.close, "distance": f.close - mean, "share of rises": mean}[by]
+
+    verdict = audit(array_feature("smoothed", smoothed, lookback=24, warmup=25), n_bars=150)
+    assert verdict.leak is None
+    assert verdict.causal
+
+
+def test_rounding_is_measured_by_size_spread_and_last_bits():
+    column = np.array([1.0, -1.0, 3.0, 0.0, np.nan])
+    rounding = Rounding.of(column)
+    assert (rounding.usual, rounding.spread) == (1.0, np.std([1.0, -1.0, 3.0, 0.0]))
+    change = np.array([9e-12, 1.1e-11, 2.9e-11, 9e-12, 0.0])
+    assert rounding.apart(column + change, column).tolist() == [False, True, False, False, False]
+    assert rounding.apart(np.zeros(5), column).tolist() == [True, True, True, False, True]
+    flat = Rounding.of(np.full(3, 5.0))
+    assert flat.apart(np.array([5.0, 5.0 + 4e-15, 5.0 + 1e-13]), np.full(3, 5.0)).tolist() == [
+        False,
+        False,
+        True,
+    ]
+    outlier = Rounding.of(np.r_[1e15, np.ones(9)])
+    assert outlier.apart(np.array([1.0 + 4e-10]), np.ones(1))[0]
 
 
 def test_a_leak_that_only_large_values_show_is_found_by_tampering():

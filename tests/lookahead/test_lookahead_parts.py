@@ -6,6 +6,7 @@ import pytest
 from mlstrat.config_sentiment import SentimentConfig
 from mlstrat.data.synthetic import random_walk
 from mlstrat.errors import DataError
+from mlstrat.lookahead.alone import cut_alone
 from mlstrat.lookahead.compare import Compared, compare, unlike_bits
 from mlstrat.lookahead.cuts import choose_cuts
 from mlstrat.lookahead.past import Past, known_at
@@ -92,6 +93,22 @@ def test_bars_of_other_symbols_end_with_the_cut_too(tiny_config):
     (closed,) = known.others
     assert closed.close_time[-1] <= bars.close_time[333] < other.close_time[len(closed)]
     np.testing.assert_array_equal(known.panel.features.values, panel.features.values[:334])
+
+
+def test_an_array_function_of_another_symbol_is_cut_on_its_own_bars(tiny_config):
+    pytest.importorskip("ta")
+    bars, other = random_walk(400, 1), random_walk(120, 2, timeframe="4h", symbol="OTHER")
+    name = "ta.roc(window=5)@OTHER"
+    features = tiny_config.features.model_copy(update={"names": ("ret_1", name)})
+    config = tiny_config.model_copy(update={"features": features})
+    panel = load_panel(bars, neutral(bars), config, (other,))
+    past = Past(config, panel, (other,), None, None, schedule_of(bars.close_time, [300]), {}, {}, ())
+    told = cut_alone(past, 0, unlike_bits)
+    # A rate of change over 5 bars has its first value at bar 5, and the last bar has no later one.
+    assert (told.functions, told.steps, told.bars) == ((name,), 1, 120 - 5 - 1)
+    assert (told.found.different, told.found.rounded) == (0, 0)
+    # One block holds all these bars: a cut at bar t compares bars 5 to t.
+    assert told.found.values == sum(t - 4 for t in range(5, 119))
 
 
 def texts_at(published, seen):

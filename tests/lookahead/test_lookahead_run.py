@@ -14,7 +14,7 @@ from mlstrat.backtest import backtest
 from mlstrat.bootstrap import Interval
 from mlstrat.cli.main import app
 from mlstrat.config import parse_config
-from mlstrat.errors import DataError, ReproductionError, RunFolderError
+from mlstrat.errors import DataError, FeatureLeakError, ReproductionError, RunFolderError
 from mlstrat.files import sha256_of
 from mlstrat.lookahead import audit as auditing
 from mlstrat.lookahead.audit import Audited, audit_run
@@ -46,6 +46,28 @@ from scipy.signal import fftconvolve
 @mlstrat.feature("smoothed", inputs=("close",), lookback=24)
 def smoothed(frame):
     return fftconvolve(frame.close.to_numpy(), np.full(24, 1 / 24))[: len(frame)] / frame.close
+"""
+RARE = """
+import mlstrat
+import numpy as np
+
+@mlstrat.feature("own_rare", inputs=("close",), lookback=3)
+def rare(frame):
+    close = frame.close
+    change = (close / close.shift(1) - 1.0).fillna(0)
+    later = close.shift(-1) / close - 1.0
+    peeks = (frame.index.dayofyear % 9 == 0) & (frame.index.hour == 15) & later.notna().to_numpy()
+    return change.where(~peeks, np.sign(later).fillna(0) * 0.5)
+"""
+BITS = """
+import mlstrat
+import numpy as np
+
+@mlstrat.feature("own_bits", inputs=("close",), lookback=3)
+def bits(frame):
+    later = frame.close.shift(-5) / frame.close - 1.0
+    told = later if len(frame) > {hidden_up_to} else frame.close.diff()
+    return 1.0 + 4e-10 * np.sign(told).fillna(0)
 """
 
 
@@ -113,7 +135,11 @@ def with_plugin(config, code, name, tmp_path):
 
 def test_an_honest_run_says_the_same_bits_without_later_data(audited, config):
     assert audited.passed
-    assert audited.conclusion.startswith("No look-ahead was found: ")
+    assert audited.conclusion.startswith("No look-ahead was found at these 3 cuts: ")
+    assert " values are the same bits without later data" in audited.conclusion
+    assert audited.conclusion.endswith("; a leak at other bars would not show.")
+    assert audited.alone.functions == ()
+    assert audited.alone.found.values == 0
     assert [stage.stage for stage in audited.stages] == [
         "features",
         "labels",
@@ -137,7 +163,7 @@ def test_every_planted_leak_is_caught_where_it_is(audited, config):
     cut = audited.cuts[0]
     firsts = {leak.found.stage: leak.found.first for leak in audited.planted}
     assert all(leak.caught for leak in audited.planted)
-    assert len(audited.planted) == 5
+    assert len(audited.planted) == 6
     assert firsts["features"].bar == firsts["sentiment"].bar == firsts["decisions"].bar == cut.bar
     assert firsts["labels"].bar == cut.bar - config.labels.target_periods
     assert cut.first <= firsts["predictions"].bar <= cut.bar
@@ -154,7 +180,7 @@ def test_an_audit_that_compares_nothing_says_that_it_failed(finished, monkeypatc
     monkeypatch.setattr(auditing, "audit_run", lambda folder, **asked: found)
     result = CliRunner().invoke(app, ["audit", "run", str(finished)])
     assert result.exit_code == 8
-    assert "Planted leaks caught: 0 of 5." in result.stdout
+    assert "Planted leaks caught: 0 of 6." in result.stdout
     assert "the audit itself failed" in result.stderr.lower()
 
 
@@ -210,6 +236,50 @@ def test_rounding_of_array_functions_is_no_leak(config, tmp_path):
     found = audit_run(backtest(changed, tmp_path / "run", engine="kernel").folder, cuts=1)
     assert found.passed
     assert "differ by rounding alone" in found.notes[0]
+    rounded = found.stages[0].rounded
+    assert rounded > 0
+    assert found.stages[0].verdict == f"the same but for rounding of {rounded:,}"
+    assert f" values are the same but for rounding of {rounded:,} without" in found.conclusion
+    assert "array functions alone say the same at 2,000 bars each" in found.conclusion
+    assert found.alone.found.verdict.startswith("the same but for rounding of ")
+    assert "the same bits" not in found.conclusion
+
+
+def test_a_peek_on_every_ninth_day_is_caught(config, tmp_path):
+    changed = with_plugin(config, RARE, "own_rare", tmp_path)
+    folder = backtest(changed, tmp_path / "run", engine="kernel").folder
+    found = audit_run(folder, cuts=1, seed=4)
+    assert found.sound
+    assert not found.passed
+    assert not any(stage.different for stage in found.stages)
+    alone, bars = found.alone, load_bars(config)
+    assert (alone.functions, alone.steps, alone.bars) == (("own_rare",), 3, 2000)
+    hours = pd.DatetimeIndex(bars.time)
+    peeks = np.flatnonzero((hours.dayofyear % 9 == 0) & (hours.hour == 15))
+    # A cut at such a bar takes its next close away, and no other cut changes anything.
+    drawn = np.random.default_rng(4).choice(np.arange(2, len(bars) - 1), 2000, replace=False)
+    caught = np.intersect1d(drawn, peeks)
+    assert len(caught) > 3
+    assert (alone.found.different, alone.found.first.bar) == (len(caught), caught[0])
+    at = alone.found.first.bar
+    assert alone.found.first.with_all == str(np.sign(bars.close[at + 1] - bars.close[at]) * 0.5)
+    assert float(alone.found.first.without) == bars.close[at] / bars.close[at - 1] - 1.0
+    assert found.conclusion.startswith(
+        f"The run looks ahead, first in its array functions alone: own_rare at bar {at:,} ("
+    )
+
+
+def test_the_future_in_the_tenth_digit_is_caught(config, tmp_path):
+    openly = with_plugin(config, BITS.format(hidden_up_to=0), "own_bits", tmp_path)
+    with pytest.raises(FeatureLeakError, match=r"own_bits sees the future: .* from 1\.0 to (0\.9|1\.0)\d{9}"):
+        backtest(openly, tmp_path / "refused", engine="kernel")
+    hidden = with_plugin(config, BITS.format(hidden_up_to=1200), "own_bits", tmp_path)
+    found = audit_run(backtest(hidden, tmp_path / "run", engine="kernel").folder, cuts=1)
+    assert not found.passed
+    first = found.stages[0].first
+    assert first.column == "own_bits"
+    assert 0 <= first.cut - first.bar < 5
+    assert found.stages[0].rounded == 0
 
 
 @pytest.mark.parametrize("rule", ["seen", "published"])
@@ -239,7 +309,7 @@ def test_the_command_prints_a_table_and_writes_nothing(copy, audited):
     told = json.loads(result.stdout)
     assert told["passed"]
     assert len(told["cuts"]) == 1
-    assert [leak["caught"] for leak in told["planted"]] == [True] * 5
+    assert [leak["caught"] for leak in told["planted"]] == [True] * 6
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
@@ -250,7 +320,8 @@ def test_the_table_names_stages_and_ends_with_a_sentence(audited, monkeypatch, t
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert sum("the same bits" in line and "│" in line for line in lines) == 6
-    assert "Planted leaks caught: 5 of 5." in lines
+    assert "Planted leaks caught: 6 of 6." in lines
+    assert any(line.startswith("All 7 features are compiled steps, which are given") for line in lines)
     assert any(line.startswith("Skill with permuted labels: ") for line in lines)
     assert " ".join(result.stdout.split()).endswith(audited.conclusion)
 
@@ -264,6 +335,22 @@ def test_permuted_labels_that_teach_something_fail_it(audited, monkeypatch, tmp_
     assert "models that learned permuted labels still beat the base rate by 0.02000" in found.conclusion
     monkeypatch.setattr(auditing, "audit_run", lambda folder, **asked: found)
     assert CliRunner().invoke(app, ["audit", "run", str(tmp_path)]).exit_code == 3
+
+
+def test_permuted_labels_tell_nothing_where_the_own_teach_nothing(audited, monkeypatch, tmp_path):
+    facts = {name: getattr(audited, name) for name in audited.__dataclass_fields__}
+    tells, nothing = Interval(0.02, 0.01, 0.03), Interval(0.01, -0.01, 0.03)
+    told = Audited(**facts | {"permuted": Interval(0.0, -0.01, 0.01), "own": tells})
+    assert told.passed
+    assert ", and permuted labels teach nothing;" in told.conclusion
+    mute = Audited(**facts | {"permuted": Interval(0.0, -0.01, 0.01), "own": nothing})
+    assert mute.passed
+    assert "permuted labels tell nothing here: the run's own labels teach no more" in mute.conclusion
+    assert "teach nothing" not in mute.conclusion
+    monkeypatch.setattr(auditing, "audit_run", lambda folder, **asked: mute)
+    result = CliRunner().invoke(app, ["audit", "run", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "Permuted labels tell nothing here: its own teach no more" in " ".join(result.stdout.split())
 
 
 def test_a_run_that_is_unlike_itself_with_all_data_is_no_leak(copy, audited):

@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from mlstrat.evidence import judge
 from mlstrat.execution.types import TIME, Trades
 from mlstrat.reports import evidence_tables, page, returns_file, tiles
-from mlstrat.reports.evidence_numbers import HORIZONS, RunEvidence, bar_returns, evidence_of
+from mlstrat.reports.evidence_numbers import HORIZONS, RunEvidence, evidence_of
 from mlstrat.reports.numbers import Numbers, measure
 from mlstrat.reports.story import Story
 from mlstrat.reports.wording import bounds, chance
@@ -145,7 +145,7 @@ def test_an_account_that_lost_everything_returns_nothing_more(story: Story) -> N
     before = story.result.trades.entry_bar < 700
     trades = replace(story.result.trades, **{k: v[before] for k, v in vars(story.result.trades).items()})
     lost = replace(story, result=replace(story.result, equity=equity, trades=trades))
-    returns = bar_returns(lost.judged)
+    returns = lost.judged.result.returns
     assert returns[400] == -1.0
     assert not returns[401:].any()
     assert evidence_of(lost).max_drawdown.estimate == pytest.approx(1.0)
@@ -255,7 +255,7 @@ def test_the_stored_evidence_is_plain_and_tells_the_same(story: Story, tmp_path:
     evidence = stored["evidence"]
     assert evidence["sentences"][0] in stored["verdict"][0]
     assert evidence["judged"]["spa"]["p"] == evidence["judged"]["p"]
-    assert evidence["tried"] == {"distinct": 1, "runs": 1, "columns": 0, "tuned": 0}
+    assert evidence["tried"] == {"distinct": 1, "runs": 1, "columns": 0, "tuned": 0, "looks": 1}
     assert evidence["sharpe"]["estimate"] == pytest.approx(stored["performance"]["sharpe"])
     assert evidence["rank_ic"]["horizons"] == list(HORIZONS)
     assert evidence["fills"]["rows"][0]["name"] == "as assumed"

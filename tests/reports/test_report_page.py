@@ -138,6 +138,14 @@ def test_only_files_that_exist_are_linked(html: str) -> None:
     assert "quantstats.html" not in html
 
 
+def test_what_worse_fills_leave_comes_before_how_it_was_reckoned(html: str) -> None:
+    head = re.findall(
+        r'<th scope="col"[^>]*>([^<]*)</th>', html[html.index("What worse fills leave of it") :]
+    )
+    first, rest = ["Fills", "Return", "p", "Edge"], ["Sharpe", "95 % interval", "Trades"]
+    assert head[:8] == [*first, *rest, "Cost of a market fill"]
+
+
 def test_long_lists_of_trades_are_cut_in_the_middle(html: str, story: Story) -> None:
     text, _ = read(html)
     assert len(story.result.trades) > 40

@@ -94,7 +94,7 @@ def test_what_was_tried_on_overlapping_bars_of_the_market_counts(tmp_path):
     for place, span in enumerate(OTHERS):
         ledger.extend(f"other {place}", [Trial("run", f"other {place}", {}, f"other {place}", span)])
     ledger.append("nameless", "run", "5", {})
-    assert ledger.tried("january") == ledger.tried("longer") == Tried(2, 2, 0, 2)
+    assert ledger.tried("january") == ledger.tried("longer") == Tried(2, 2, 0, 2, looks=2)
     assert ledger.tried("spring") == ledger.tried("other 0") == ledger.tried("nameless") == Tried(1, 1, 0, 0)
 
 
@@ -134,7 +134,7 @@ def test_a_ledger_of_an_earlier_version_is_read_as_it_is_and_written_on(tmp_path
         assert connection.execute("SELECT sql FROM sqlite_master").fetchall() == before
     ledger.extend("a", [Trial("run", "1", {}), Trial("run", "3", {}, "same 3", JANUARY)])
     ledger.extend("c", [Trial("sweep", "3", {}, "same 3", LONGER)])
-    assert ledger.tried("c") == ledger.tried("a") == Tried(distinct=4, runs=3, columns=2, tuned=1)
+    assert ledger.tried("c") == ledger.tried("a") == Tried(distinct=4, runs=3, columns=2, tuned=1, looks=2)
     assert ledger.tried("b").distinct == 1
 
 

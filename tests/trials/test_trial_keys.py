@@ -88,12 +88,12 @@ def test_a_run_again_with_a_later_bar_is_no_second_try(tmp_path):
         inputs = inputs_of(tried, engine, part, neutral(part))
         trials_beside(tmp_path / "run", inputs, "name", Watcher())
     book = Ledger(tmp_path / "trials.sqlite")
-    assert book.tried(inputs.data_sha256) == Tried(2, 2, 0, 0)
+    assert book.tried(inputs.data_sha256) == Tried(2, 2, 0, 0, looks=2)
     for name, value in (("code_sha256", "new"), ("versions", {"numpy": "9"})):
         trials_beside(tmp_path / "run", replace(inputs, **{name: value}), "name", Watcher())
-    assert book.tried(inputs.data_sha256) == Tried(2, 2, 0, 0)
+    assert book.tried(inputs.data_sha256) == Tried(2, 2, 0, 0, looks=2)
     known = known_beside(tmp_path / "run", inputs, bars.close_time, np.zeros(400), 40, Watcher())
-    assert known[0] == Tried(2, 2, 0, 0)
+    assert known[0] == Tried(2, 2, 0, 0, looks=2)
     assert (known[1].table.shape, known[1].counted) == ((17, 0), 0)
 
 

@@ -37,11 +37,13 @@ def test_what_was_tried_on_data_that_overlap_is_found_with_its_days_in_place(tmp
     book = noted(tmp_path, ("a", "one", YEAR), ("b", "two", LATER), ("c", "three", OTHER), ("a", "own", YEAR))
     days = np.arange(1.0, 6.0)
     keep(book, [Kept(name, 40, DAY, days) for name in ("one", "two", "three", "own")])
-    keep(book, [Kept("one", 40, DAY - 2, 10.0 * days)])
+    keep(book, [Kept("one", 40, DAY - 2, 10.0 * np.arange(1.0, 8.0))])
+    # Of a trial that is repeated on a part of its bars, what it did on all of them stays.
+    keep(book, [Kept("one", 3, DAY - 2, days[:2])])
     found = others_of(book, "a", {"own"}, np.array([DAY - 1, DAY - 1, DAY, DAY + 1, DAY + 3]))
     assert found.counted == 2
     assert found.row.tolist() == [0, 0, 1, 2, 4]
-    np.testing.assert_array_equal(found.table, [[20, 0], [30, 1], [40, 2], [50, 3], [0, 4]])
+    np.testing.assert_array_equal(found.table, [[20, 0], [30, 1], [40, 2], [50, 3], [60, 4]])
 
 
 def test_few_trades_and_copies_count_and_take_no_column(tmp_path):
@@ -70,9 +72,11 @@ def test_a_verdict_pays_for_others_with_their_own_returns():
     days = returns.reshape(200, 24, -1).sum(axis=1)
     trades = np.array([100])
     found = judge(returns[:, :1], trades, 41, others=Others(days[:, 1:], row, 40))
-    wanted = superior_ability(days[:, :1], beside=days[:, 1:])
+    alone = judge(returns[:, :1], trades)
+    wanted = superior_ability(days[:, :1], beside=days[:, 1:], block=max(alone.spa.block / 24.0, 1.0))
     assert (found.p, found.spa.naive_p, found.basis) == (wanted.p, wanted.naive_p, "spa")
-    assert found.spa.block == pytest.approx(24.0 * wanted.block)
+    assert found.spa.block == alone.spa.block
+    assert found.spa.naive_p == pytest.approx(alone.p, abs=0.02)
     assert (found.columns, found.beside, found.trials) == (1, 40, 41)
     assert found.effective_trials == pytest.approx(41, rel=0.1)
     assert found.moments.n_bars == len(returns)
@@ -95,3 +99,18 @@ def test_others_and_a_benchmark_do_not_go_together():
     others = Others(np.zeros((40, 1)), np.repeat(np.arange(40), 24), 1)
     with pytest.raises(ConfigError, match="has returns above 0: leave out the benchmark"):
         judge(returns, np.array([100]), 2, np.zeros(len(returns)), others=others)
+
+
+def test_more_columns_than_are_read_are_paid_for_by_the_bound(tmp_path, monkeypatch):
+    book = noted(tmp_path, *(("a", f"trial {k}", YEAR) for k in range(5)))
+    keep(book, [Kept(f"trial {k}", 10 if k == 4 else 40, DAY, np.arange(3.0) + k) for k in range(5)])
+    monkeypatch.setattr("mlstrat.trials.returns.MOST", 2)
+    found = others_of(book, "a", set(), np.arange(DAY, DAY + 3))
+    assert (found.table.shape, found.counted) == ((3, 2), 3)
+
+
+def test_looks_at_growing_data_are_told(tmp_path):
+    book = noted(tmp_path, ("a", "one", YEAR), ("b", "one", LATER), ("b", "two", LATER), ("c", "one", OTHER))
+    assert [book.tried(data).looks for data in "abc"] == [2, 2, 1]
+    assert "judged on 2 states of growing data" in book.tried("a").sentence()
+    assert "growing" not in book.tried("c").sentence()
