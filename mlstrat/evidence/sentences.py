@@ -66,8 +66,8 @@ def _beside(evidence: Evidence) -> list[str]:
     one, told = evidence.beside == 1, f"{evidence.beside:,} other{'s' * (evidence.beside != 1)}"
     alone = "nothing else had been" if evidence.columns == 1 else "that column had been the only thing"
     return [
-        f"It is judged together with {told} that {'was' if one else 'were'} tried on these data; as if "
-        f"{alone} tried, it would have p = {evidence.spa.naive_p:.3f}."
+        f"It is judged together with {told} that {'was' if one else 'were'} tried on these data. Tested as "
+        f"if {alone} tried, it would have p = {evidence.spa.naive_p:.3f}."
     ]
 
 

@@ -110,7 +110,7 @@ def test_of_the_best_of_several_columns_beside_others_it_is_said_what_it_would_b
     alone = superior_ability(table[:, [15 + found.best]], block=found.spa.block)
     assert found.spa.naive_p == pytest.approx(alone.p, abs=0.005)
     told = "as if that column had been the only thing tried, it would have p = "
-    assert f"15 others that were tried on these data; {told}{found.spa.naive_p:.3f}." in said(found)
+    assert f"15 others that were tried on these data. Tested {told}{found.spa.naive_p:.3f}." in said(found)
 
 
 def test_what_else_was_tried_over_few_days_is_paid_for_and_that_is_the_reason_given():
