@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,13 +17,9 @@ from mlstrat.sweep.grid import Grid
 from mlstrat.sweep.measures import MEASURES
 from mlstrat.sweep.trials import Trials
 from mlstrat.trials.ledger import Ledger, Span
-from mlstrat.trials.returns import days_of
+from mlstrat.trials.returns import days_kept, days_of
 
-_THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'returns'"
-_WANTED = "CREATE TEMP TABLE wanted (same TEXT PRIMARY KEY)"
-_KEPT = "SELECT same, first_day, days FROM wanted JOIN returns USING (same) WHERE trades >= ?"
 _NEEDED = {field.name for field in fields(Inputs)}
-_Kept = Mapping[str, tuple[int, FloatArray]]
 
 
 class Days(NamedTuple):
@@ -72,7 +67,7 @@ def days_of_sweep(ledger: Ledger, inputs: Mapping[str, Any], columns: Path) -> D
     measured = pd.read_parquet(columns, columns=list(MEASURES)).to_numpy(np.float64)
     same, trades = _trials(inputs, measured), measured[:, MEASURES.index("trades")].astype(np.int64)
     wanted = [key for key, count in zip(same, trades, strict=True) if count >= FEW_TRADES]
-    kept = _kept(ledger, wanted)
+    kept = days_kept(ledger, wanted)
     if not wanted or len(kept) < len(wanted):
         return None
     first = min(begun for begun, _ in kept.values())
@@ -94,20 +89,6 @@ def _trials(inputs: Mapping[str, Any], measured: FloatArray) -> tuple[str, ...]:
     keys: Sequence[str] = made.config["grid_keys"]
     grid = Grid(tuple(keys), tuple(tuple(made.config["grid"][key]) for key in keys))
     return tuple(trial.same for trial in Trials("", made).of(grid, slice(0, len(grid)), measured))
-
-
-def _kept(ledger: Ledger, wanted: Iterable[str]) -> _Kept:
-    """Return the first day, and the sums of each day from there on, of the columns that have them."""
-    with ledger.opened() as connection:
-        if connection.execute(_THERE).fetchone() is None:
-            return {}
-        connection.execute(_WANTED)
-        connection.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((same,) for same in wanted))
-        rows = connection.execute(_KEPT, (FEW_TRADES,)).fetchall()
-    return {
-        same: (first, np.frombuffer(zlib.decompress(content), np.float32).astype(np.float64))
-        for same, first, content in rows
-    }
 
 
 def _last_day(span: Sequence[str]) -> int:

@@ -38,6 +38,8 @@ INSERT INTO returns VALUES (?, ?, ?, ?, ?) ON CONFLICT (same) DO UPDATE SET
 WHERE excluded.last_day >= returns.last_day
 """
 _THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'returns'"
+_WANTED = "CREATE TEMP TABLE wanted (same TEXT PRIMARY KEY)"
+_ASKED = "SELECT same, first_day, days FROM wanted JOIN returns USING (same) WHERE trades >= ?"
 _KEPT = "SELECT DISTINCT same, trades, first_day, days FROM found JOIN returns ON id = same ORDER BY same"
 
 
@@ -90,6 +92,23 @@ def keep(ledger: Ledger, trials: Iterable[Kept]) -> None:
         connection.executemany(_INSERT, rows)
 
 
+def days_kept(ledger: Ledger, wanted: Iterable[str]) -> dict[str, tuple[int, FloatArray]]:
+    """Return the first day of some trials, and the sums of each day from there on; of those that have any.
+
+    Raises
+    ------
+    RunFolderError
+        The file cannot be read.
+    """
+    with ledger.opened() as connection:
+        if connection.execute(_THERE).fetchone() is None:
+            return {}
+        connection.execute(_WANTED)
+        connection.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((same,) for same in wanted))
+        rows = connection.execute(_ASKED, (FEW_TRADES,)).fetchall()
+    return {same: (first, _decoded(content)) for same, first, content in rows}
+
+
 def others_of(ledger: Ledger, data_sha256: str, own: Set[str], day: IntArray) -> Others:
     """Return what else was tried on these data, as far as its returns are known.
 
@@ -119,7 +138,7 @@ def others_of(ledger: Ledger, data_sha256: str, own: Set[str], day: IntArray) ->
     # Columns of a sweep are often the very same, as where a limit never binds.
     known = list(dict.fromkeys(tuple(rest) for trades, *rest in rows if trades >= FEW_TRADES))[:MOST]
     for first_day, content in known:
-        days = np.frombuffer(zlib.decompress(content), np.float32).astype(np.float64)
+        days = _decoded(content)
         column, start = np.zeros(n_days), first_day - first
         inside = slice(max(start, 0), min(start + len(days), n_days))
         if inside.start < inside.stop:
@@ -129,6 +148,10 @@ def others_of(ledger: Ledger, data_sha256: str, own: Set[str], day: IntArray) ->
     read = set(known)
     counted = sum(trades < FEW_TRADES or tuple(rest) in read for trades, *rest in rows)
     return Others(table, day - first, counted)
+
+
+def _decoded(content: bytes) -> FloatArray:
+    return np.frombuffer(zlib.decompress(content), np.float32).astype(np.float64)
 
 
 def _rows(ledger: Ledger, data_sha256: str, own: Set[str]) -> list[Any]:
